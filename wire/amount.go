@@ -59,7 +59,7 @@ func (a Amount) Cmp(b Amount) int {
 // Less reports whether a < b.
 func (a Amount) Less(b Amount) bool { return a.Cmp(b) < 0 }
 
-// Add returns a+b, and false when the sum is beyond 2^128-1.
+// Add returns a+b modulo 2^128, and false when the sum is beyond 2^128-1.
 func (a Amount) Add(b Amount) (sum Amount, ok bool) {
 	var carry uint64
 	sum.Lo, carry = bits.Add64(a.Lo, b.Lo, 0)
@@ -67,7 +67,7 @@ func (a Amount) Add(b Amount) (sum Amount, ok bool) {
 	return sum, carry == 0
 }
 
-// Sub returns a-b, and false when b is greater than a.
+// Sub returns a-b modulo 2^128, and false when b is greater than a.
 func (a Amount) Sub(b Amount) (difference Amount, ok bool) {
 	var borrow uint64
 	difference.Lo, borrow = bits.Sub64(a.Lo, b.Lo, 0)

@@ -1,0 +1,109 @@
+package committer
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/rustyonions/ron-ledger/store"
+)
+
+// checkpointJob is one interval of derived state on its way to the store. The
+// commit that it was cut at carries it, so it is never ahead of the log.
+type checkpointJob struct {
+	interval uint64
+	rows     *store.Checkpoint
+}
+
+// mustCut reports whether a checkpoint has to be cut at the next seal whatever
+// the length of the interval: someone awaits it, or the ledger is closing.
+func (c *Committer) mustCut(closing bool) bool {
+	return !c.inCheckpoint && c.ledger.seq > c.cutAt && (closing || len(c.awaiting) > 0)
+}
+
+// cutCheckpoint ends the interval at the end of commit p. Nothing is copied: the
+// rows and maps change hands, and the next interval begins with empty ones.
+func (c *Committer) cutCheckpoint(p *pending) *checkpointJob {
+	l := c.ledger
+	rows := l.rows
+	rows.Supplies = l.supplyRows(rows.Supplies)
+	rows.Tiles = c.tiles.AppendRows(rows.Tiles)
+	rows.Mark = store.Mark{
+		Size: l.seq, Root: p.commit.Root, TimeMs: p.commit.TimeMs,
+		NextAccount: l.nextAccount, Frontier: hashes(l.frontier.Hashes()),
+	}
+	job := &checkpointJob{interval: l.interval, rows: rows}
+	l.frozen, l.current = l.current, newRecent(c.options.CheckpointEntries)
+	l.rows = c.spareRows()
+	l.interval++
+	c.cutAt = l.seq
+	c.inCheckpoint = true
+	return job
+}
+
+// spareRows returns empty rows, with the buffers of the last but one interval.
+func (c *Committer) spareRows() *store.Checkpoint {
+	rows := c.spare
+	c.spare = nil
+	if rows == nil {
+		rows = new(store.Checkpoint)
+	}
+	clear(rows.Accounts) // no name may be kept alive by a buffer
+	clear(rows.Balances)
+	*rows = store.Checkpoint{
+		Index: rows.Index[:0], Accounts: rows.Accounts[:0], Balances: rows.Balances[:0], Supplies: rows.Supplies[:0],
+		Holds: rows.Holds[:0], Reversed: rows.Reversed[:0], Requests: rows.Requests[:0], Tiles: rows.Tiles[:0], Roots: rows.Roots[:0],
+	}
+	return rows
+}
+
+// checkpoints writes one checkpoint after the other in the background.
+func (c *Committer) checkpoints() {
+	for job := range c.toCheckpointer {
+		c.writeCheckpoint(job)
+		c.checkpointed <- job
+	}
+}
+
+// writeCheckpoint writes one checkpoint and lets the window move on. Where that
+// fails the ledger stops: memory would grow without bound, and the next start
+// rebuilds from the log whatever is missing.
+func (c *Committer) writeCheckpoint(job *checkpointJob) {
+	size := job.rows.Mark.Size
+	if err := c.store.Checkpoint(job.rows); err != nil {
+		c.options.Fatal(fmt.Sprintf("write the checkpoint at size %d: %v", size, err))
+	}
+	if err := c.store.SyncHead(); err != nil {
+		c.options.Fatal(fmt.Sprintf("sync the head file at size %d: %v", size, err))
+	}
+	if window := c.options.WindowEntries; window > 0 && size > window {
+		if err := c.store.Prune(size - window + 1); err != nil {
+			c.options.Fatal(fmt.Sprintf("forget entries before %d: %v", size-window+1, err))
+		}
+	}
+	c.stats.checkpoints.Add(1)
+	c.options.Log.Debug("checkpoint complete", zap.Uint64("size", size))
+}
+
+// finishCheckpoint lets go of what the store knows now.
+func (c *Committer) finishCheckpoint(job *checkpointJob) {
+	c.inCheckpoint = false
+	c.ledger.frozen = recent{}
+	c.ledger.settled = job.interval
+	c.spare = job.rows
+	c.answerCheckpointed()
+}
+
+// answerCheckpointed answers those who await a checkpoint when the newest one
+// covers everything. Others wait for the next.
+func (c *Committer) answerCheckpointed() {
+	if c.inCheckpoint || c.ledger.seq > c.cutAt {
+		return
+	}
+	for _, r := range c.awaiting {
+		mark := c.store.Mark()
+		r.Size, r.Root = mark.Size, mark.Root
+		r.Complete(r)
+	}
+	c.awaiting = c.awaiting[:0]
+}

@@ -1,0 +1,207 @@
+package committer
+
+import (
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// hold is what is left of money that was set aside.
+type hold struct {
+	asset     wire.Asset
+	remaining wire.Amount
+}
+
+// recent is what became known during one checkpoint interval, in the form in
+// which it is asked for. What is older lies in the store.
+type recent struct {
+	identities map[store.Identity]uint64 // sequence number of the entry
+	holds      map[store.Identity]hold   // zero remaining: nothing is left
+	reversed   map[uint64]uint64         // sequence numbers of original and reversal
+	requests   map[[16]byte]store.RequestRow
+}
+
+func newRecent(entries int) recent {
+	return recent{
+		identities: make(map[store.Identity]uint64, entries),
+		holds:      make(map[store.Identity]hold),
+		reversed:   make(map[uint64]uint64),
+		requests:   make(map[[16]byte]store.RequestRow),
+	}
+}
+
+// ledger is the rules as a state machine: entries in, verdicts out. It has no
+// clock, no goroutine and no I/O but look-ups of what is older than the last
+// checkpoint. Its owner is the committer's goroutine; at start, recovery.
+//
+// What changed since the last checkpoint was cut lies in current and rows; what
+// changed in the interval before, while its checkpoint is being written, in
+// frozen. Both are asked before the store.
+type ledger struct {
+	store    *store.Store
+	accounts accountTable
+	sums     map[wire.Asset]*sum
+
+	seq         uint64 // of the newest entry; entries are numbered from 1 without gap
+	nextAccount uint64
+	frontier    merkle.Frontier
+	window      uint64 // entries whose identity is remembered; 0 = all, for ever
+
+	current recent
+	frozen  recent
+	rows    *store.Checkpoint // rows of the current interval
+	// Intervals are numbered from 1. settled is the last one whose checkpoint is
+	// complete: settled <= interval-1.
+	interval uint64
+	settled  uint64
+
+	// The request that is being judged.
+	noting      bool
+	undos       []undo
+	legs        []*sum
+	at          int // index of the entry in its request
+	request     uint64
+	touchedSums []*sum
+	atomic      bool
+
+	// find returns the bytes of the record with that sequence number.
+	find    func(seq uint64) (wire.Entry, error)
+	scratch []byte
+}
+
+// verdict is what the rules say of one entry.
+type verdict struct {
+	outcome wire.Outcome
+	reason  wire.Reason
+	detail  string // constant text
+	seq     uint64 // of the entry itself, or of the one that it repeats
+	err     error  // a look-up failed, so nothing could be decided
+}
+
+func accepted() verdict { return verdict{} }
+
+func rejected(reason wire.Reason, detail string) verdict {
+	return verdict{outcome: wire.OutcomeRejected, reason: reason, detail: detail}
+}
+
+func undecided(err error) verdict {
+	return verdict{outcome: wire.OutcomeRejected, reason: wire.ReasonInternal, detail: "a look-up failed: nothing was booked", err: err}
+}
+
+// judge decides about one entry of valid shape and, when it is accepted, books
+// it under the next sequence number. Reasons have the precedence in which they
+// are checked here: identity (duplicate, conflict), then ref (unknown_ref,
+// already_reversed), then place (unbalanced), then funds, then overflow.
+func (l *ledger) judge(e wire.Entry) verdict {
+	a, err := l.account(e.Account())
+	if err != nil {
+		return undecided(err)
+	}
+	if a != nil {
+		if v, known := l.repeated(a, e); known {
+			return v
+		}
+	}
+	v := l.apply(a, e)
+	if v.outcome != wire.OutcomeNew {
+		return v
+	}
+	l.seq++
+	v.seq = l.seq
+	if a == nil {
+		a = l.open(e.Account(), nil)
+	}
+	l.remember(store.Identity{Nonce: e.Nonce(), Account: a.number}, l.seq)
+	return v
+}
+
+// repeated reports whether the identity of e is known and what follows.
+func (l *ledger) repeated(a *account, e wire.Entry) (verdict, bool) {
+	seq, known, err := l.sequence(store.Identity{Nonce: e.Nonce(), Account: a.number})
+	if err != nil {
+		return undecided(err), true
+	}
+	if !known {
+		return verdict{}, false
+	}
+	first, err := l.find(seq)
+	if err != nil {
+		return undecided(err), true
+	}
+	if !e.SameContent(first) {
+		return rejected(wire.ReasonConflict, "account and nonce were used before with other content"), true
+	}
+	return verdict{outcome: wire.OutcomeDuplicate, seq: seq}, true
+}
+
+// remember makes an accepted entry known.
+func (l *ledger) remember(id store.Identity, seq uint64) {
+	l.current.identities[id] = seq
+	l.rows.Index = append(l.rows.Index, store.Indexed{Identity: id, Seq: seq})
+	l.note(undo{op: undoIdentity, identity: id})
+}
+
+// sequence returns the sequence number of the entry with that identity.
+func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error) {
+	seq, known = l.current.identities[id]
+	if !known {
+		seq, known = l.frozen.identities[id]
+	}
+	if !known {
+		if seq, known, err = l.store.LookupIdentity(id); err != nil {
+			return 0, false, err
+		}
+	}
+	if known && l.forgotten(seq) {
+		return 0, false, nil
+	}
+	return seq, known, nil
+}
+
+// forgotten reports whether the entry has left the window. It depends on
+// sequence numbers alone, not on when the store gets round to pruning.
+func (l *ledger) forgotten(seq uint64) bool {
+	return l.window > 0 && seq+l.window <= l.seq
+}
+
+// findHold returns what is left of the hold that ref names.
+func (l *ledger) findHold(id store.Identity) (h hold, known bool, err error) {
+	if h, known = l.current.holds[id]; known {
+		return h, true, nil
+	}
+	if h, known = l.frozen.holds[id]; known {
+		return h, true, nil
+	}
+	row, known, err := l.store.LookupHold(id)
+	if err != nil || !known {
+		return hold{}, false, err
+	}
+	return hold{asset: row.Asset, remaining: wire.LoadAmount(row.Remaining[:])}, true, nil
+}
+
+// setHold is the one place where a hold changes.
+func (l *ledger) setHold(id store.Identity, h hold) {
+	before, known := l.current.holds[id]
+	l.note(undo{op: undoHold, identity: id, hold: before, known: known})
+	l.current.holds[id] = h
+	l.rows.Holds = append(l.rows.Holds, store.HoldRow{Identity: id, Asset: h.asset, Remaining: h.remaining.Bytes()})
+}
+
+// isReversed reports whether the entry was reversed.
+func (l *ledger) isReversed(seq uint64) (bool, error) {
+	if _, known := l.current.reversed[seq]; known {
+		return true, nil
+	}
+	if _, known := l.frozen.reversed[seq]; known {
+		return true, nil
+	}
+	_, known, err := l.store.LookupReversed(seq)
+	return known, err
+}
+
+// setReversed links the original to its reversal.
+func (l *ledger) setReversed(original, reversal uint64) {
+	l.note(undo{op: undoReversed, seq: original})
+	l.current.reversed[original] = reversal
+	l.rows.Reversed = append(l.rows.Reversed, store.ReversedRow{Seq: original, By: reversal})
+}

@@ -1,0 +1,123 @@
+package committer
+
+import (
+	"fmt"
+	"sync/atomic"
+
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+)
+
+// Head is a published state of the ledger: everything up to Size is durable.
+type Head struct {
+	Size   uint64
+	Root   merkle.Hash
+	TimeMs int64 // when the root was computed; 0 for the empty ledger
+
+	next chan struct{} // closed when there is a newer head
+}
+
+// Changed is closed as soon as there is a newer head.
+func (h *Head) Changed() <-chan struct{} { return h.next }
+
+// Head returns the newest published state. It never waits.
+func (c *Committer) Head() *Head { return c.head.Load() }
+
+// CommitInfo is what the publisher tells the metrics of one commit, valid during
+// the call. Times are monotonic nanoseconds. A commit that only answers reads or
+// repetitions has no entries.
+type CommitInfo struct {
+	Entries     int
+	Bytes       int
+	QueuedNs    []int64 // when each of its requests was submitted
+	OpenedNs    int64 // the first request was taken
+	SealedNs    int64 // the root was known, the writer began
+	DurableNs   int64 // the log was synced
+	PublishedNs int64 // answers were told
+}
+
+// counters are the figures that Stats reports.
+type counters struct {
+	busy        atomic.Uint64
+	checkpoints atomic.Uint64
+	gaps        atomic.Uint64
+	accounts    atomic.Int64
+	recent      atomic.Int64
+}
+
+// Stats are figures for metrics, each current within one commit.
+type Stats struct {
+	QueueRequests    int // waiting now
+	QueueCapacity    int
+	BusyRejections   uint64
+	Checkpoints      uint64 // complete since the start
+	SequenceGaps     uint64 // must stay zero
+	AccountsInMemory int64
+	RecentIdentities int64 // entries that only memory and the log know
+}
+
+// Stats returns the current figures.
+func (c *Committer) Stats() Stats {
+	return Stats{
+		QueueRequests: len(c.queue), QueueCapacity: cap(c.queue), BusyRejections: c.stats.busy.Load(),
+		Checkpoints: c.stats.checkpoints.Load(), SequenceGaps: c.stats.gaps.Load(),
+		AccountsInMemory: c.stats.accounts.Load(), RecentIdentities: c.stats.recent.Load(),
+	}
+}
+
+// write makes commits durable, one after the other, from the size that the log
+// has. The committer computes the next one meanwhile.
+func (c *Committer) write(size uint64) {
+	defer close(c.toPublisher)
+	for p := range c.toWriter {
+		if p.commit.Count > 0 {
+			if p.commit.First != size+1 {
+				c.stats.gaps.Add(1)
+				c.options.Fatal(fmt.Sprintf("sequence gap: the log ends at %d, the next commit begins at %d", size, p.commit.First))
+			}
+			if err := c.store.Append(&p.commit); err != nil {
+				c.options.Fatal("append to the log: " + err.Error())
+			}
+			size = p.size
+		}
+		c.toPublisher <- p
+		c.written <- struct{}{}
+	}
+}
+
+// publish tells, in order, what is durable: the head first, then the answers, so
+// that whoever has an answer finds the root that covers it.
+func (c *Committer) publish() {
+	defer close(c.toCheckpointer)
+	var info CommitInfo
+	for p := range c.toPublisher {
+		info = CommitInfo{
+			Entries: p.commit.Count, Bytes: len(p.commit.Records), QueuedNs: info.QueuedNs[:0],
+			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: c.options.NowNs(),
+		}
+		if p.commit.Count > 0 {
+			c.setHead(p.size, p.commit.Root, p.commit.TimeMs)
+		}
+		for _, r := range p.requests {
+			r.Size, r.Root = p.size, p.commit.Root
+			info.QueuedNs = append(info.QueuedNs, r.QueuedNs)
+			r.Complete(r)
+		}
+		info.PublishedNs = c.options.NowNs()
+		if c.options.Observe != nil {
+			c.options.Observe(&info)
+		}
+		if p.checkpoint != nil {
+			c.toCheckpointer <- p.checkpoint
+		}
+		p.reset()
+		c.recycled <- p
+	}
+}
+
+// setHead makes a durable state known and wakes those who wait for one.
+func (c *Committer) setHead(size uint64, root merkle.Hash, timeMs int64) {
+	before := c.head.Swap(&Head{Size: size, Root: root, TimeMs: timeMs, next: make(chan struct{})})
+	if before != nil {
+		close(before.next)
+	}
+}

@@ -1,0 +1,186 @@
+package committer
+
+import (
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// Loss is what the start found missing or wrong. A ledger with a Loss is in safe
+// mode: it serves what it has and books nothing.
+type Loss struct {
+	// First and Last are the sequence numbers that were durable once and are
+	// missing now; zero when nothing is missing and What says what is wrong.
+	First, Last uint64
+	What        string
+}
+
+func (l *Loss) Error() string { return l.What }
+
+// Loss returns why the ledger is in safe mode; nil when it is not.
+func (c *Committer) Loss() *Loss { return c.loss }
+
+// Recovered says what a start did.
+type Recovered struct {
+	MarkSize uint64 // size at the checkpoint that the start began from
+	Size     uint64 // size of the ledger
+	Replayed uint64 // entries replayed behind the checkpoint
+}
+
+// Recovered returns what the start did.
+func (c *Committer) Recovered() Recovered { return c.recovered }
+
+// recover takes the newest checkpoint, replays the log behind it through take,
+// which is what commits, and compares every root. It then holds the end of the
+// log against the head file, which is kept elsewhere: a log behind it has lost
+// acknowledged commits.
+func (c *Committer) recover() error {
+	mark := c.store.Mark()
+	if err := c.restore(mark); err != nil {
+		return fmt.Errorf("restore the checkpoint at size %d: %w", mark.Size, err)
+	}
+	head := &Head{Size: mark.Size, Root: mark.Root, TimeMs: mark.TimeMs, next: make(chan struct{})}
+	if mark.Size == 0 {
+		head.Root = c.kind().Empty()
+	}
+	for commit, err := range c.store.Commits(mark.Size + 1) {
+		if err != nil {
+			return fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
+		}
+		if loss := c.replay(commit); loss != nil {
+			c.enterSafeMode(loss)
+			break
+		}
+		head.Size, head.Root, head.TimeMs = c.ledger.seq, commit.Root, commit.TimeMs
+	}
+	c.lastMs = head.TimeMs
+	c.recovered = Recovered{MarkSize: mark.Size, Size: head.Size, Replayed: head.Size - mark.Size}
+	c.head.Store(head)
+	if known := c.store.Head(); c.loss == nil && known.Seq > head.Size {
+		c.enterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
+			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost",
+			head.Size, known.Seq, head.Size+1, known.Seq)})
+	}
+	return nil
+}
+
+func (c *Committer) enterSafeMode(loss *Loss) {
+	c.loss = loss
+	c.refusing.Store(uint32(wire.ReasonSafeMode))
+	c.options.Log.Error("safe mode: the ledger is read-only", zap.String("why", loss.What))
+}
+
+func (c *Committer) kind() merkle.HashKind { return merkle.HashKind(c.store.Meta().Hash) }
+
+// restore makes the ledger as it was at the mark.
+func (c *Committer) restore(mark store.Mark) error {
+	frontier, err := merkle.RestoreFrontier(c.kind(), mark.Size, merkleHashes(mark.Frontier))
+	if err != nil {
+		return err
+	}
+	if mark.Size > 0 && frontier.Root() != mark.Root {
+		return fmt.Errorf("the frontier gives root %x, the mark says %x", frontier.Root(), mark.Root)
+	}
+	l := &ledger{
+		store: c.store, accounts: newAccountTable(c.options.CacheAccounts), sums: make(map[wire.Asset]*sum),
+		seq: mark.Size, nextAccount: max(mark.NextAccount, 1), frontier: frontier, window: c.options.WindowEntries,
+		current: newRecent(c.options.CheckpointEntries), rows: new(store.Checkpoint), interval: 1,
+		find: c.find,
+	}
+	supplies, err := c.store.Supplies()
+	if err != nil {
+		return err
+	}
+	for _, row := range supplies {
+		amount := wire.LoadAmount(row.Supply[:])
+		l.sums[row.Asset] = &sum{asset: row.Asset, supply: amount, total: amount}
+	}
+	c.ledger, c.cutAt = l, mark.Size
+	return c.restoreTiles(mark.Size)
+}
+
+// replay judges the requests of one commit of the log again. Each entry has to be
+// accepted as new, under the number that it has, and the root has to come out the
+// same; anything else means that the log or the rules are not what they were.
+func (c *Committer) replay(commit *store.Commit) *Loss {
+	l := c.ledger
+	if commit.First != l.seq+1 {
+		return &Loss{First: l.seq + 1, Last: commit.First - 1, What: fmt.Sprintf(
+			"the log goes on at sequence number %d behind %d: entries are missing", commit.First, l.seq)}
+	}
+	groups := commit.Groups
+	for i := 0; i < commit.Count; {
+		r := Request{}
+		last := commit.Count
+		if len(groups) > 0 {
+			last = int(groups[0].First - commit.First)
+			if last == i {
+				r.Atomic, r.IdemID = true, groups[0].IdemID
+				last = i + int(groups[0].Count)
+				groups = groups[1:]
+			}
+		}
+		if last <= i || last > commit.Count {
+			return &Loss{What: fmt.Sprintf("the commit at sequence number %d has atomic groups outside its records", commit.First)}
+		}
+		r.fill(c.kind(), commit, i, last)
+		c.take(&r)
+		if int(r.Accepted) != last-i {
+			return &Loss{What: refusedAtReplay(&r, commit.First+uint64(i))}
+		}
+		i = last
+	}
+	if asset, ok := l.conserved(); !ok {
+		return &Loss{What: fmt.Sprintf("conservation does not hold at sequence number %d for asset %q", l.seq, asset)}
+	}
+	if root := l.frontier.Root(); root != commit.Root {
+		return &Loss{What: fmt.Sprintf("the root at size %d does not recompute: the log says %x, its records give %x",
+			l.seq, commit.Root, root)}
+	}
+	c.open.commit.Root, c.open.commit.TimeMs = commit.Root, commit.TimeMs
+	c.noteRoot(commit)
+	c.settleReplay()
+	return nil
+}
+
+// settleReplay empties the open commit and writes a checkpoint when an interval
+// is full, as the running committer does.
+func (c *Committer) settleReplay() {
+	if c.ledger.seq-c.cutAt >= uint64(c.options.CheckpointEntries) {
+		job := c.cutCheckpoint(c.open)
+		c.writeCheckpoint(job)
+		c.finishCheckpoint(job)
+	}
+	c.open.reset()
+}
+
+// fill makes r a request of the records from i up to, not including, last.
+func (r *Request) fill(kind merkle.HashKind, commit *store.Commit, i, last int) {
+	start := uint32(0)
+	if i > 0 {
+		start = commit.Ends[i-1]
+	}
+	r.Records = commit.Records[start:commit.Ends[last-1]]
+	for n, end := range commit.Ends[i:last] {
+		r.Ends = append(r.Ends, end-start)
+		r.Indexes = append(r.Indexes, uint32(n))
+		r.Leaves = append(r.Leaves, kind.Leaf(r.record(n)))
+	}
+}
+
+func refusedAtReplay(r *Request, first uint64) string {
+	what := fmt.Sprintf("the records behind sequence number %d break the rules", first-1)
+	if len(r.Results) > 0 {
+		result := r.Results[0]
+		what = fmt.Sprintf("the record at sequence number %d breaks the rules: %s %s %s",
+			first+uint64(result.Index), result.Outcome, result.Reason, result.Detail)
+	}
+	if r.Err != nil {
+		what += ": " + r.Err.Error()
+	}
+	return what
+}
