@@ -78,6 +78,9 @@ type verdict struct {
 	err     error  // a look-up failed, so nothing could be decided
 }
 
+// booked is the outcome of an entry that is plainly new.
+const booked wire.Outcome = 0
+
 func accepted() verdict { return verdict{} }
 
 func rejected(reason wire.Reason, detail string) verdict {
@@ -103,7 +106,7 @@ func (l *ledger) judge(e wire.Entry) verdict {
 		}
 	}
 	v := l.apply(a, e)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	l.seq++
@@ -203,5 +206,5 @@ func (l *ledger) isReversed(seq uint64) (bool, error) {
 func (l *ledger) setReversed(original, reversal uint64) {
 	l.note(undo{op: undoReversed, seq: original})
 	l.current.reversed[original] = reversal
-	l.rows.Reversed = append(l.rows.Reversed, store.ReversedRow{Seq: original, By: reversal})
+	l.rows.Reversed = append(l.rows.Reversed, store.ReversedRow{Seq: original, Reversal: reversal})
 }
