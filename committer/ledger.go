@@ -175,11 +175,11 @@ func (l *ledger) findHold(id store.Identity) (h hold, known bool, err error) {
 	if h, known = l.frozen.holds[id]; known {
 		return h, true, nil
 	}
-	row, known, err := l.store.LookupHold(id)
+	asset, remaining, known, err := l.store.LookupHold(id)
 	if err != nil || !known {
 		return hold{}, false, err
 	}
-	return hold{asset: row.Asset, remaining: wire.LoadAmount(row.Remaining[:])}, true, nil
+	return hold{asset: asset, remaining: wire.LoadAmount(remaining[:])}, true, nil
 }
 
 // setHold is the one place where a hold changes.

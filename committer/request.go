@@ -130,7 +130,7 @@ func (c *Committer) takeEach(r *Request) {
 // grow adds the leaves of accepted entries to the tree.
 func (c *Committer) grow(leaves []merkle.Hash) {
 	c.blocks = c.ledger.frontier.AppendBlocks(c.blocks[:0], leaves)
-	c.tiles.Add(c.blocks)
+	c.tiles.AddAll(c.blocks)
 }
 
 func (r *Request) accept(seq uint64) {
@@ -262,7 +262,8 @@ func (l *ledger) requestRow(id [16]byte) (row store.RequestRow, known bool, err 
 		row, known = l.frozen.requests[id]
 	}
 	if !known {
-		if row, known, err = l.store.LookupRequest(id); err != nil {
+		row.IdemID = id
+		if row.First, row.Count, known, err = l.store.LookupRequest(id); err != nil {
 			return row, false, err
 		}
 	}
