@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -49,7 +50,7 @@ func (b *bench) start() {
 	o.NowNs = func() int64 { return int64(time.Since(start)) }
 	o.Fatal = fatal
 	if o.Log == nil {
-		o.Log = zaptest.NewLogger(b.t, zaptest.Level(1))
+		o.Log = zaptest.NewLogger(b.t, zaptest.Level(zap.WarnLevel))
 	}
 	if b.Committer, err = Open(b.store, o); err != nil {
 		b.t.Fatal(err)
