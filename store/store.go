@@ -39,8 +39,9 @@ type Store struct {
 	tailMu sync.RWMutex
 	tail   Tail
 
-	blocks blockCache
-	state  state
+	blocks    blockCache
+	logStalls stalls
+	state     state
 }
 
 // Open opens the home at o.Dir and makes it when there is none. It reads the ends of the log, the
@@ -148,7 +149,7 @@ func (s *Store) openLog(o *Options, create bool) error {
 		return fmt.Errorf("make directory of the log: %w", err)
 	}
 	var err error
-	if s.log, err = openEngine(dir, logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal), create); err != nil {
+	if s.log, err = openEngine(dir, logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls), create); err != nil {
 		return err
 	}
 	if s.tail, err = readTail(s.log); err != nil {
