@@ -49,7 +49,12 @@ func TestLookupAllocations(t *testing.T) {
 		{"hold", func() (bool, error) { _, _, ok, err := s.LookupHold(hit); return ok, err }, false},
 		{"reversed", func() (bool, error) { _, ok, err := s.LookupReversed(7); return ok, err }, false},
 		{"request", func() (bool, error) { _, _, ok, err := s.LookupRequest(nonceOf(1)); return ok, err }, true},
-		{"tile", func() (bool, error) { var ok bool; var err error; buf, ok, err = s.LookupTile(0, 0, buf[:0]); return ok, err }, false},
+		{"tile", func() (bool, error) {
+			var ok bool
+			var err error
+			buf, ok, err = s.LookupTile(0, 0, buf[:0])
+			return ok, err
+		}, false},
 		{"record", func() (bool, error) { var err error; buf, err = s.Record(700, buf[:0]); return true, err }, true},
 	} {
 		got := testing.AllocsPerRun(500, func() {

@@ -60,7 +60,8 @@ func Open(o Options) (_ *Store, err error) {
 		s.failed.report = reportAndExit(o.Logger)
 	}
 	s.fs, s.stopFS = o.fileSystem()
-	s.cache = pebble.NewCache(o.CacheBytes)
+	// Pebble takes its memtables out of the cache, so room for two of each is added to it.
+	s.cache = pebble.NewCache(o.CacheBytes + 2*o.MemtableBytes + 2*stateMemtableBytes)
 	s.files = pebble.NewFileCache(1, openFilesMax)
 	defer func() {
 		if err != nil {
