@@ -9,8 +9,7 @@ import (
 // The fixed surroundings of the tests: one key, one log.
 var (
 	testLog = [16]byte{0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf}
-	testKey = Key{KID: KID{1, 2, 3, 4, 5, 6, 7, 8}, Created: 1000, State: KeyActive, secret: &[32]byte{
-		0x91, 0x5e, 0xc3, 0xe7, 0x91, 0x5e, 0xc3, 0xe7, 0x91, 0x5e, 0xc3, 0xe7, 0x91, 0x5e, 0xc3, 0xe7}}
+	testKey = Key{KID: KID{1, 2, 3, 4, 5, 6, 7, 8}, Created: 1000, State: KeyActive, secret: hide([]byte("a root key of thirty-two bytes!!"))}
 )
 
 func testRing(t testing.TB, keys ...Key) *Keyring {
@@ -73,7 +72,7 @@ func appended(t testing.TB, token Token, caveats ...[]byte) []byte {
 // rawToken is a macaroon under testKey with any identifier, location and caveats.
 func rawToken(t testing.TB, identifier []byte, location string, caveats ...[]byte) []byte {
 	t.Helper()
-	m, err := macaroon.New(testKey.secret[:], identifier, location, macaroon.V2)
+	m, err := macaroon.New(testKey.secret(), identifier, location, macaroon.V2)
 	must(t, err)
 	for _, c := range caveats {
 		must(t, m.AddFirstPartyCaveat(c))

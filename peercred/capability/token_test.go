@@ -116,7 +116,7 @@ func TestHostileTokens(t *testing.T) {
 	grants := func(bits uint16) []byte { return ident{kid: testKey.KID, grants: bits}.encode() }
 	logCaveat := CaveatLog(testLog).appendTo(nil)
 	v1 := func() []byte {
-		m, err := macaroon.New(testKey.secret[:], []byte("identifier"), "", macaroon.V1)
+		m, err := macaroon.New(testKey.secret(), []byte("identifier"), "", macaroon.V1)
 		must(t, err)
 		encoded, err := m.MarshalBinary()
 		must(t, err)
