@@ -2,82 +2,16 @@ package merkle
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
-const (
-	// maxNoteSize bounds a signed checkpoint in bytes: its text and a hundred signatures.
-	maxNoteSize = 64 << 10
-	// maxOriginSize bounds an origin in bytes.
-	maxOriginSize = 512
-	// blake3Suffix marks the origin of a log that public tools cannot verify.
-	blake3Suffix = "/blake3"
-)
-
-// LogID tells apart logs and epochs of one name.
-type LogID [16]byte
-
-// Origin returns the name under which a log's checkpoints are signed: NAME/LOGID, and with
-// BLAKE3 NAME/LOGID/blake3. The name has to be one that ParseOrigin accepts.
-func Origin(name string, logID LogID, k HashKind) string {
-	origin := name + "/" + hex.EncodeToString(logID[:])
-	if k == Blake3 {
-		origin += blake3Suffix
-	}
-	return origin
-}
-
-// ParseOrigin is the inverse of Origin. The name is not empty and consists of printable
-// characters other than space and plus, as C2SP signed-note asks of the name of a key; the
-// origin has at most 512 bytes.
-func ParseOrigin(origin string) (name string, logID LogID, k HashKind, err error) {
-	if err := checkOrigin(origin); err != nil {
-		return "", LogID{}, 0, err
-	}
-	rest, isBlake3 := strings.CutSuffix(origin, blake3Suffix)
-	k = SHA256
-	if isBlake3 {
-		k = Blake3
-	}
-	slash := strings.LastIndexByte(rest, '/')
-	if slash <= 0 {
-		return "", LogID{}, 0, fmt.Errorf("read origin %q: not NAME/LOGID or NAME/LOGID/blake3", origin)
-	}
-	digits := rest[slash+1:]
-	id, err := hex.DecodeString(digits)
-	if err != nil || len(id) != len(logID) || strings.ToLower(digits) != digits {
-		return "", LogID{}, 0, fmt.Errorf("read origin %q: the log id is not 32 lower case hex digits", origin)
-	}
-	return rest[:slash], LogID(id), k, nil
-}
-
-// checkOrigin refuses what could not be an origin line or the name of a key.
-func checkOrigin(origin string) error {
-	switch {
-	case origin == "":
-		return errors.New("read origin: it is empty")
-	case len(origin) > maxOriginSize:
-		return fmt.Errorf("read origin: %d bytes, at most %d are allowed", len(origin), maxOriginSize)
-	case !utf8.ValidString(origin):
-		return fmt.Errorf("read origin %q: not UTF-8", origin)
-	}
-	for _, r := range origin {
-		if r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) {
-			return fmt.Errorf("read origin %q: %q is not allowed", origin, r)
-		}
-	}
-	return nil
-}
+// maxNoteSize bounds a signed checkpoint in bytes: its text and a hundred signatures.
+const maxNoteSize = 64 << 10
 
 // Checkpoint is a root at a size, as a log publishes it: the three lines of a C2SP
 // tlog-checkpoint. It has no extension lines.
@@ -172,6 +106,13 @@ func OpenCheckpoint(signed []byte, log note.Verifier) (Checkpoint, error) {
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("open checkpoint signed by %q: %w", log.Name(), err)
 	}
+	for _, signature := range opened.Sigs {
+		// note.Open ignores stray bits in the last character.
+		raw, err := base64.StdEncoding.DecodeString(signature.Base64)
+		if err != nil || base64.StdEncoding.EncodeToString(raw) != signature.Base64 {
+			return Checkpoint{}, fmt.Errorf("open checkpoint: the signature by %q is not in the one base64 form", signature.Name)
+		}
+	}
 	c, err := ParseCheckpoint([]byte(opened.Text))
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("open checkpoint: %w", err)
@@ -181,52 +122,3 @@ func OpenCheckpoint(signed []byte, log note.Verifier) (Checkpoint, error) {
 	}
 	return c, nil
 }
-
-// VerifierKey returns the line that lets others verify the checkpoints of origin: the vkey of
-// C2SP signed-note, which note.NewVerifier reads.
-func VerifierKey(origin string, key ed25519.PublicKey) (string, error) {
-	if err := checkOrigin(origin); err != nil {
-		return "", fmt.Errorf("write verifier key: %w", err)
-	}
-	vkey, err := note.NewEd25519VerifierKey(origin, key)
-	if err != nil {
-		return "", fmt.Errorf("write verifier key: %w", err)
-	}
-	return vkey, nil
-}
-
-// NewVerifier returns the verifier of the checkpoints of origin.
-func NewVerifier(origin string, key ed25519.PublicKey) (note.Verifier, error) {
-	vkey, err := VerifierKey(origin, key)
-	if err != nil {
-		return nil, err
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return nil, fmt.Errorf("make verifier: %w", err)
-	}
-	return verifier, nil
-}
-
-// NewSigner returns the signer of the checkpoints of origin.
-func NewSigner(origin string, key ed25519.PrivateKey) (note.Signer, error) {
-	if len(key) != ed25519.PrivateKeySize {
-		return nil, fmt.Errorf("make signer: a private key of %d bytes, want %d", len(key), ed25519.PrivateKeySize)
-	}
-	verifier, err := NewVerifier(origin, key.Public().(ed25519.PublicKey))
-	if err != nil {
-		return nil, fmt.Errorf("make signer: %w", err)
-	}
-	return &signer{name: origin, keyHash: verifier.KeyHash(), key: key}, nil
-}
-
-// signer is a note.Signer that holds the key as it is, so that no text form of it is made.
-type signer struct {
-	name    string
-	keyHash uint32
-	key     ed25519.PrivateKey
-}
-
-func (s *signer) Name() string                        { return s.name }
-func (s *signer) KeyHash() uint32                     { return s.keyHash }
-func (s *signer) Sign(message []byte) ([]byte, error) { return ed25519.Sign(s.key, message), nil }
