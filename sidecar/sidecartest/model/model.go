@@ -125,6 +125,14 @@ func (l *Ledger) Balances() []Balance {
 	return l.balances(func(string) bool { return true })
 }
 
+// Balance returns what an account holds of an asset, and whether an entry has ever named
+// it with that asset.
+func (l *Ledger) Balance(account string, asset wire.Asset) (b Balance, known bool) {
+	spendable, aside := cell{table: available, account: account, asset: asset}, cell{table: held, account: account, asset: asset}
+	b = Balance{Account: account, Asset: asset, Available: l.count(spendable), Held: l.count(aside)}
+	return b, l.cells[spendable] != nil || l.cells[aside] != nil
+}
+
 // Account returns the rows of one account; none where no entry has named it.
 func (l *Ledger) Account(name string) []Balance {
 	return l.balances(func(account string) bool { return account == name })
@@ -143,11 +151,8 @@ func (l *Ledger) balances(wanted func(account string) bool) []Balance {
 	}
 	found := make([]Balance, 0, len(rows))
 	for r := range maps.Keys(rows) {
-		found = append(found, Balance{
-			Account: r.account, Asset: r.asset,
-			Available: l.count(cell{table: available, account: r.account, asset: r.asset}),
-			Held:      l.count(cell{table: held, account: r.account, asset: r.asset}),
-		})
+		b, _ := l.Balance(r.account, r.asset)
+		found = append(found, b)
 	}
 	slices.SortFunc(found, func(a, b Balance) int {
 		if by := strings.Compare(a.Account, b.Account); by != 0 {
