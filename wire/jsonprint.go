@@ -21,7 +21,8 @@ type Recorded struct {
 const jsonTime = "2006-01-02T15:04:05.000Z07:00"
 
 // AppendJSON appends an entry as one JSON object, without a line break.
-// ParseJSONEntry reads it back to the same fields. Strings are escaped so far
+// ParseJSONEntry reads it back to the same fields, unless it is of a kind that no
+// client can send. Strings are escaped so far
 // that a terminal shows them and obeys none of them.
 func AppendJSON(dst []byte, f *Fields, r Recorded) []byte {
 	dst = append(dst, '{')
