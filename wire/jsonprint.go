@@ -44,11 +44,11 @@ func AppendJSON(dst []byte, f *Fields, r Recorded) []byte {
 		dst = appendJSONMember(dst, "asset", f.Asset.String())
 	}
 	dst = append(dst, `,"nonce":"`...)
-	dst = f.Nonce.AppendText(dst)
+	dst = f.Nonce.AppendUUID(dst)
 	dst = append(dst, '"')
 	if f.Kind.HasRef() {
 		dst = append(dst, `,"ref":"`...)
-		dst = f.Ref.AppendText(dst)
+		dst = f.Ref.AppendUUID(dst)
 		dst = append(dst, '"')
 	}
 	dst = append(dst, `,"ts":`...)
