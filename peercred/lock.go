@@ -135,11 +135,11 @@ func readPID(file *os.File) int {
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSuffix(string(text), "\n"))
+	pid, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 32)
 	if err != nil || pid < 0 {
 		return 0
 	}
-	return pid
+	return int(pid)
 }
 
 func writePID(file *os.File) error {
