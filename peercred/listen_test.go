@@ -150,7 +150,7 @@ func TestListenRefuses(t *testing.T) {
 		}, "a symbolic link"},
 		{"a living socket without a lock", "s", livingSocket, "another process listens"},
 		{"a datagram socket", "s", livingDatagram, "cannot tell"},
-		{"the lock is a symbolic link", "s", func(path string) error { return os.Symlink("/tmp/elsewhere", path+".lock") }, "symbolic"},
+		{"the lock is a symbolic link", "s", func(path string) error { return os.Symlink("/tmp/elsewhere", path+".lock") }, "a symbolic link, not a lock file"},
 		{"the lock is a directory", "s", func(path string) error { return mkdir(path+".lock", 0o700) }, "lock"},
 		{"the private name is a file", "s", func(path string) error { return os.WriteFile(privateName(path), nil, 0o600) }, "left over"},
 	}
