@@ -49,7 +49,7 @@ func engineOptions(fsys vfs.FS, cache *pebble.Cache, files *pebble.FileCache) *p
 
 // logOptions: blocks arrive in key order, so tables never overlap and a compaction only moves them;
 // one is asked for as soon as a table is flushed. Blocks are compressed by us or not at all.
-func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.Options {
+func logOptions(o *Options, common *pebble.Options, fatal func(string), w *stalls) *pebble.Options {
 	common.MemTableSize = uint64(o.MemtableBytes)
 	common.L0CompactionThreshold = 2
 	common.LBaseMaxBytes = 1 << 30
@@ -59,6 +59,8 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.
 	common.CompactionConcurrencyRange = func() (int, int) { return 1, 1 }
 	common.Logger = logger{log: o.Logger.Named("log").Sugar(), fatal: fatal}
 	common.EventListener = &pebble.EventListener{
+		WriteStallBegin: w.begin,
+		WriteStallEnd:   w.end,
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				fatal(fmt.Sprintf("write the log in the background: %v", err))
@@ -70,7 +72,7 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.
 
 // stateOptions: no WAL, since a checkpoint is flushed as a whole and can be made again from the log.
 // Filters keep a look-up that misses from reading a data block.
-func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebble.Options {
+func stateOptions(o *Options, common *pebble.Options, broken func(error), w *stalls) *pebble.Options {
 	common.MemTableSize = stateMemtableBytes
 	common.DisableWAL = true
 	common.L0CompactionThreshold = 4
@@ -82,6 +84,8 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebbl
 	}
 	common.Logger = logger{log: o.Logger.Named("state").Sugar(), fatal: func(msg string) { broken(errors.New(msg)) }}
 	common.EventListener = &pebble.EventListener{
+		WriteStallBegin: w.begin,
+		WriteStallEnd:   w.end,
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				broken(err)

@@ -19,6 +19,7 @@ type state struct {
 	db      *pebble.DB
 	options *pebble.Options
 	readers readers
+	stalls  stalls
 	writeMu sync.Mutex // held by Checkpoint and Prune
 
 	mu      sync.RWMutex
@@ -68,7 +69,7 @@ func (s *Store) tryState(o *Options, dir string) error {
 	}
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown)
+	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown, &st.stalls)
 	st.options.EnsureDefaults()
 	if st.db, err = openEngine(dir, st.options, create); err != nil {
 		return err
