@@ -146,11 +146,9 @@ func (s *Store) openLog(o *Options, create bool) error {
 	if _, err := s.fs.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
-	if err := makeDir(s.fs, dir); err != nil {
-		return fmt.Errorf("make directory of the log: %w", err)
-	}
 	var err error
-	if s.log, err = openEngine(dir, logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls), create); err != nil {
+	options := logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
 		return err
 	}
 	if s.tail, err = readTail(s.log); err != nil {

@@ -45,9 +45,9 @@ func byteSlices(hashes []Hash) [][]byte {
 // block and its edge in it, and has the library verify each proof beside our verifier.
 func TestInclusionOfAllPairs(t *testing.T) {
 	leaves := testLeaves(SHA256, 300)
-	p := testProver(SHA256, leaves, len(leaves))
+	p, roots := testProver(SHA256, leaves, len(leaves)), prefixRoots(SHA256, leaves)
 	for size := 1; size <= len(leaves); size++ {
-		root := frontierRoot(SHA256, leaves, size)
+		root := roots[size]
 		for index := range size {
 			got, err := p.InclusionProof(uint64(size), uint64(index))
 			if err != nil {
@@ -67,11 +67,10 @@ func TestInclusionOfAllPairs(t *testing.T) {
 // TestConsistencyOfAllPairs does the same for every pair of sizes.
 func TestConsistencyOfAllPairs(t *testing.T) {
 	leaves := testLeaves(SHA256, 300)
-	p := testProver(SHA256, leaves, len(leaves))
+	p, roots := testProver(SHA256, leaves, len(leaves)), prefixRoots(SHA256, leaves)
 	for size2 := range len(leaves) + 1 {
-		root2 := frontierRoot(SHA256, leaves, size2)
 		for size1 := range size2 + 1 {
-			root1 := frontierRoot(SHA256, leaves, size1)
+			root1, root2 := roots[size1], roots[size2]
 			got, err := p.ConsistencyProof(uint64(size1), uint64(size2))
 			if err != nil {
 				t.Fatal(err)
@@ -87,12 +86,16 @@ func TestConsistencyOfAllPairs(t *testing.T) {
 	}
 }
 
-// frontierRoot is the root of the first size leaves, by the frontier, which other tests hold
-// against the definition: the tests over all pairs ask for too many roots to recurse for each.
-func frontierRoot(k HashKind, leaves []Hash, size int) Hash {
+// prefixRoots returns the roots at the sizes 0 … len(leaves), by the frontier, which other tests
+// hold against the definition.
+func prefixRoots(k HashKind, leaves []Hash) []Hash {
 	f := NewFrontier(k)
-	f.AddAll(leaves[:size])
-	return f.Root()
+	roots := []Hash{f.Root()}
+	for _, leaf := range leaves {
+		f.Add(leaf)
+		roots = append(roots, f.Root())
+	}
+	return roots
 }
 
 // TestProofsAgainstTlog wants the very hashes that golang.org/x/mod/sumdb/tlog proves with.
@@ -175,6 +178,12 @@ func TestProofsWithTilesBehind(t *testing.T) {
 			}
 			if err := VerifyConsistency(k, uint64(size1), root1, uint64(size2), root2, consistency); err != nil {
 				t.Fatal(err)
+			}
+			err = errors.Join(
+				proof.VerifyInclusion(logHasher{k}, uint64(index), uint64(size2), leaves[index][:], byteSlices(inclusion), root2[:]),
+				proof.VerifyConsistency(logHasher{k}, uint64(size1), uint64(size2), byteSlices(consistency), root1[:], root2[:]))
+			if err != nil {
+				t.Fatalf("the library refuses a proof: %v", err)
 			}
 		})
 	}

@@ -116,17 +116,20 @@ func TestTilesOfThreeLevels(t *testing.T) {
 		p := Prover{Kind: k, Tile: store.read, Leaves: func(uint64, int) ([]Hash, error) {
 			return nil, errors.New("the leaves of a complete block are asked for")
 		}}
-		root := referenceRoot(k, blocks)
+		roots := prefixRoots(k, blocks)
+		if root := referenceRoot(k, blocks); roots[count] != root {
+			t.Fatalf("%v: root over all blocks is %v, want %v", k, roots[count], root)
+		}
 		for _, n := range []int{1, 255, 256, 257, 511, 65535, 65536, 65537, 66000, count} {
 			size := uint64(n) * BlockLeaves
-			if got, err := p.RootAt(size); err != nil || got != referenceRoot(k, blocks[:n]) {
+			if got, err := p.RootAt(size); err != nil || got != roots[n] {
 				t.Fatalf("%v: root at size %d: %v, %v", k, size, got, err)
 			}
 			proof, err := p.ConsistencyProof(size, count*BlockLeaves)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := VerifyConsistency(k, size, referenceRoot(k, blocks[:n]), count*BlockLeaves, root, proof); err != nil {
+			if err := VerifyConsistency(k, size, roots[n], count*BlockLeaves, roots[count], proof); err != nil {
 				t.Fatalf("%v: %v", k, err)
 			}
 		}

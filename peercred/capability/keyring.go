@@ -44,16 +44,16 @@ type Key struct {
 	Created int64 // Unix seconds
 	State   KeyState
 
-	// Behind a pointer for the reason given at Token.
-	secret *[secretBytes]byte
+	secret secret // secretBytes of them
 }
 
 // GenerateKey makes an active key with random id and secret, created at a time in
 // Unix seconds.
 func GenerateKey(unix int64) Key {
-	key := Key{Created: unix, State: KeyActive, secret: new([secretBytes]byte)}
+	random := make([]byte, secretBytes)
+	rand.Read(random)
+	key := Key{Created: unix, State: KeyActive, secret: hide(random)}
 	rand.Read(key.KID[:])
-	rand.Read(key.secret[:])
 	return key
 }
 
@@ -130,10 +130,11 @@ func parseKey(line string) (key Key, err error) {
 	if state < 0 {
 		return Key{}, fmt.Errorf("state: expected active or verify-only")
 	}
-	key.Created, key.State, key.secret = created.Unix(), KeyState(state), new([secretBytes]byte)
-	if err := parseHex(key.secret[:], fields[4]); err != nil {
+	secretKey := make([]byte, secretBytes)
+	if err := parseHex(secretKey, fields[4]); err != nil {
 		return Key{}, fmt.Errorf("secret: %w", err)
 	}
+	key.Created, key.State, key.secret = created.Unix(), KeyState(state), hide(secretKey)
 	return key, nil
 }
 
@@ -143,7 +144,7 @@ func (r *Keyring) Marshal() []byte {
 	var file bytes.Buffer
 	fmt.Fprintf(&file, "%s\n# KID, created, state, secret\n", keyringHeader)
 	for _, key := range r.keys {
-		fmt.Fprintf(&file, "key %v %s %v %s\n", key.KID, timeWord(key.Created), key.State, hex.EncodeToString(key.secret[:]))
+		fmt.Fprintf(&file, "key %v %s %v %s\n", key.KID, timeWord(key.Created), key.State, hex.EncodeToString(key.secret()))
 	}
 	return file.Bytes()
 }
@@ -152,7 +153,7 @@ func (r *Keyring) Marshal() []byte {
 // is a secret of zeros.
 func (r *Keyring) Add(key Key) error {
 	switch {
-	case key.secret == nil || *key.secret == [secretBytes]byte{}:
+	case key.secret == nil || bytes.Equal(key.secret(), make([]byte, secretBytes)):
 		return fmt.Errorf("add key %v: it has no secret", key.KID)
 	case key.State != KeyActive && key.State != KeyVerifyOnly:
 		return fmt.Errorf("add key %v: its state is unknown", key.KID)

@@ -37,28 +37,24 @@ var tokenText = base64.RawURLEncoding.Strict()
 // until [Verify]. It is a bearer secret; no formatting shows it. The zero Token is
 // none. A Token is safe for concurrent use.
 type Token struct {
-	// The bytes stand behind a pointer so that fmt, which prints unexported fields of
-	// foreign structs without asking their methods, prints an address.
-	sealed *sealed
+	encoded secret
 }
-
-type sealed struct{ encoded []byte }
 
 // Bytes returns the bytes for HELLO and AUTH: a copy.
 func (t Token) Bytes() []byte {
-	if t.sealed == nil {
+	if t.encoded == nil {
 		return nil
 	}
-	return bytes.Clone(t.sealed.encoded)
+	return bytes.Clone(t.encoded())
 }
 
 // Text returns the token as text for files and the environment: "rl1_…". It is the
 // secret itself.
 func (t Token) Text() string {
-	if t.sealed == nil {
+	if t.encoded == nil {
 		return ""
 	}
-	return textPrefix + tokenText.EncodeToString(t.sealed.encoded)
+	return textPrefix + tokenText.EncodeToString(t.encoded())
 }
 
 // Format shows which capability it is, and never the token.
@@ -66,10 +62,10 @@ func (t Token) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, t.String()
 
 // String shows which capability it is, and never the token.
 func (t Token) String() string {
-	if t.sealed == nil {
+	if t.encoded == nil {
 		return "token(none)"
 	}
-	e, err := openEnvelope(t.sealed.encoded)
+	e, err := openEnvelope(t.encoded())
 	if err != nil {
 		return "token(malformed)"
 	}
@@ -82,7 +78,7 @@ func TokenFromBytes(encoded []byte) (Token, error) {
 	if _, err := openEnvelope(encoded); err != nil {
 		return Token{}, err
 	}
-	return Token{&sealed{bytes.Clone(encoded)}}, nil
+	return Token{hide(bytes.Clone(encoded))}, nil
 }
 
 // ParseToken reads the text form; white space around it, such as the line end of a
@@ -212,7 +208,7 @@ func Mint(key Key, caveats ...Caveat) (Token, error) {
 	if !hasLog {
 		return Token{}, fmt.Errorf("mint token: no log caveat: name the log, so that the token ends with its epoch")
 	}
-	m, err := macaroon.New(key.secret[:], n.encode(), "", macaroon.V2)
+	m, err := macaroon.New(key.secret(), n.encode(), "", macaroon.V2)
 	if err != nil {
 		return Token{}, fmt.Errorf("mint token: %w", err)
 	}
@@ -287,5 +283,5 @@ func seal(m *macaroon.Macaroon, caveats []Caveat) (Token, error) {
 	if len(encoded) > tokenBytesMax {
 		return Token{}, fmt.Errorf("it would have %d bytes, at most %d are allowed", len(encoded), tokenBytesMax)
 	}
-	return Token{&sealed{encoded}}, nil
+	return Token{hide(encoded)}, nil
 }

@@ -50,7 +50,7 @@ func Verify(t Token, ring *Keyring, revoked *Revocations) (*Rights, error) {
 	if !known {
 		return nil, invalid(fmt.Sprintf("verify token: key %v is not in the keyring: it was removed, or minted for another ledger: ask for a new token", e.ident.kid))
 	}
-	if _, err := e.macaroon.VerifySignature(key.secret[:], nil); err != nil {
+	if _, err := e.macaroon.VerifySignature(key.secret(), nil); err != nil {
 		return nil, invalid("verify token: its MAC does not match: it was changed, or minted under another key")
 	}
 	if revoked.Revoked(e.ident.id, e.ident.kid) {
