@@ -118,6 +118,14 @@ func (e Entry) SameContent(other Entry) bool {
 // Otherwise entry covers the whole entry, faulty or not, and the next one starts
 // behind it. Offsets count from the start of the entry. It allocates nothing.
 func NextEntry(b []byte) (entry Entry, fault Fault) {
+	if entry, fault = sizedEntry(b); entry == nil {
+		return nil, fault
+	}
+	return entry, checkSized(entry)
+}
+
+// sizedEntry cuts the entry that b starts with by its size field.
+func sizedEntry(b []byte) (entry Entry, fault Fault) {
 	if len(b) < EntryHeaderSize {
 		return nil, Fault{ReasonMalformed, len(b), "entry is cut off: fewer than 72 bytes are left"}
 	}
@@ -132,8 +140,7 @@ func NextEntry(b []byte) (entry Entry, fault Fault) {
 	case size > len(b):
 		return nil, Fault{ReasonMalformed, offsetSize, "entry size is beyond the end of the data"}
 	}
-	entry = Entry(b[:size:size])
-	return entry, checkSized(entry)
+	return Entry(b[:size:size]), Fault{}
 }
 
 // CheckEntry reports what is wrong with b as exactly one entry that a client may
@@ -149,13 +156,25 @@ func CheckEntry(b []byte) Fault {
 // checkSized checks an entry whose size field agrees with its length. Fields are
 // checked in the order of their offsets, so the first offending byte is named.
 func checkSized(e Entry) Fault {
+	if fault := checkVersion(e); !fault.OK() {
+		return fault
+	}
+	if !e.Kind().FromClient() {
+		return Fault{ReasonUnknownKind, offsetKind, "kind is none that a client can send"}
+	}
+	return checkFields(e)
+}
+
+func checkVersion(e Entry) Fault {
 	if e[offsetVersion] != EntryVersion1 {
 		return Fault{ReasonMalformed, offsetVersion, "entry version is not 1"}
 	}
+	return Fault{}
+}
+
+// checkFields checks everything behind version and kind.
+func checkFields(e Entry) Fault {
 	kind := e.Kind()
-	if !kind.FromClient() {
-		return Fault{ReasonUnknownKind, offsetKind, "kind is none that a client can send"}
-	}
 	accountLength, counterLength := int(e[offsetAccountLen]), int(e[offsetCounterLen])
 	memoLength := int(binary.LittleEndian.Uint16(e[offsetMemoLen:]))
 	switch {

@@ -1,0 +1,6 @@
+//go:build !invariants
+
+package wire
+
+// invariants arms the checks that are too dear for production.
+const invariants = false
