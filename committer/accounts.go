@@ -242,3 +242,29 @@ func (l *ledger) write(a *account, b *balance, available, held wire.Amount) {
 	row := &l.rows.Balances[b.row]
 	row.Available, row.Held = available.Bytes(), held.Bytes()
 }
+
+// complete loads every balance of the account that lies in the store alone.
+func (l *ledger) complete(a *account) error {
+	listing, err := l.store.Balances()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = listing.Close() }()
+	for row, err := range listing.Rows(a.name) {
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(row.Name, a.name) {
+			break
+		}
+		asset := wire.Asset(row.Asset)
+		if a.find(asset) == nil {
+			a.attach(balance{
+				asset: asset, sum: l.sum(asset),
+				available: wire.LoadAmount(row.Available[:]), held: wire.LoadAmount(row.Held[:]),
+			})
+		}
+	}
+	a.complete = true
+	return nil
+}

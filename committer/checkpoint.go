@@ -5,6 +5,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
 )
 
@@ -27,10 +28,12 @@ func (c *Committer) cutCheckpoint(p *pending) *checkpointJob {
 	l := c.ledger
 	rows := l.rows
 	rows.Supplies = l.supplyRows(rows.Supplies)
-	rows.Tiles = c.tiles.AppendRows(rows.Tiles)
+	for _, tile := range c.tiles.Take() {
+		rows.Tiles = append(rows.Tiles, store.TileRow{Level: tile.Level, Index: tile.Index, Data: tile.Data})
+	}
 	rows.Mark = store.Mark{
 		Size: l.seq, Root: p.commit.Root, TimeMs: p.commit.TimeMs,
-		NextAccount: l.nextAccount, Frontier: hashes(l.frontier.Hashes()),
+		NextAccount: l.nextAccount, Frontier: rawHashes(l.frontier.Hashes()),
 	}
 	job := &checkpointJob{interval: l.interval, rows: rows}
 	l.frozen, l.current = l.current, newRecent(c.options.CheckpointEntries)
@@ -106,4 +109,27 @@ func (c *Committer) answerCheckpointed() {
 		r.Complete(r)
 	}
 	c.awaiting = c.awaiting[:0]
+}
+
+// noteRoot puts the root of a commit among the rows of the interval.
+func (c *Committer) noteRoot(commit *store.Commit) {
+	c.ledger.rows.Roots = append(c.ledger.rows.Roots, store.RootRow{Seq: commit.Last(), Root: commit.Root, TimeMs: commit.TimeMs})
+}
+
+// rawHashes and treeHashes turn hashes into those of the store, which knows no
+// tree, and back.
+func rawHashes(hashes []merkle.Hash) [][32]byte {
+	raw := make([][32]byte, len(hashes))
+	for i := range hashes {
+		raw[i] = hashes[i]
+	}
+	return raw
+}
+
+func treeHashes(raw [][32]byte) []merkle.Hash {
+	hashes := make([]merkle.Hash, len(raw))
+	for i := range raw {
+		hashes[i] = raw[i]
+	}
+	return hashes
 }

@@ -97,7 +97,8 @@ type Committer struct {
 	stats  counters
 	ended  sync.WaitGroup
 	loss   *Loss
-	record []byte // buffer of find
+	record []byte        // buffer of find
+	blocks []merkle.Hash // buffer of grow
 	spare  *store.Checkpoint
 
 	recovered Recovered
@@ -174,6 +175,9 @@ func (c *Committer) Refuse(reason wire.Reason) {
 		c.refusing.Store(uint32(reason))
 	}
 }
+
+// Refusing returns why appends are refused; 0 when they are not.
+func (c *Committer) Refusing() wire.Reason { return wire.Reason(c.refusing.Load()) }
 
 // Close stops taking requests, commits what has queued up, answers it, writes a
 // last checkpoint and returns. Every request that Submit took is answered.

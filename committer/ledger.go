@@ -78,6 +78,9 @@ type verdict struct {
 	err     error  // a look-up failed, so nothing could be decided
 }
 
+// booked is the outcome of an entry that is plainly new.
+const booked wire.Outcome = 0
+
 func accepted() verdict { return verdict{} }
 
 func rejected(reason wire.Reason, detail string) verdict {
@@ -103,7 +106,7 @@ func (l *ledger) judge(e wire.Entry) verdict {
 		}
 	}
 	v := l.apply(a, e)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	l.seq++
@@ -172,11 +175,11 @@ func (l *ledger) findHold(id store.Identity) (h hold, known bool, err error) {
 	if h, known = l.frozen.holds[id]; known {
 		return h, true, nil
 	}
-	row, known, err := l.store.LookupHold(id)
+	asset, remaining, known, err := l.store.LookupHold(id)
 	if err != nil || !known {
 		return hold{}, false, err
 	}
-	return hold{asset: row.Asset, remaining: wire.LoadAmount(row.Remaining[:])}, true, nil
+	return hold{asset: asset, remaining: wire.LoadAmount(remaining[:])}, true, nil
 }
 
 // setHold is the one place where a hold changes.
@@ -203,5 +206,5 @@ func (l *ledger) isReversed(seq uint64) (bool, error) {
 func (l *ledger) setReversed(original, reversal uint64) {
 	l.note(undo{op: undoReversed, seq: original})
 	l.current.reversed[original] = reversal
-	l.rows.Reversed = append(l.rows.Reversed, store.ReversedRow{Seq: original, By: reversal})
+	l.rows.Reversed = append(l.rows.Reversed, store.ReversedRow{Seq: original, Reversal: reversal})
 }

@@ -32,7 +32,7 @@ func (l *ledger) spend(a *account, asset wire.Asset, amount wire.Amount) verdict
 // is, or nil where it does not exist yet.
 func (l *ledger) receive(a *account, name []byte, asset wire.Asset, amount wire.Amount) verdict {
 	b, v := l.roomFor(a, asset, amount)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	return l.give(a, name, asset, b, amount)

@@ -29,10 +29,10 @@ type CommitInfo struct {
 	Entries     int
 	Bytes       int
 	QueuedNs    []int64 // when each of its requests was submitted
-	OpenedNs    int64 // the first request was taken
-	SealedNs    int64 // the root was known, the writer began
-	DurableNs   int64 // the log was synced
-	PublishedNs int64 // answers were told
+	OpenedNs    int64   // the first request was taken
+	SealedNs    int64   // the root was known, the writer began
+	DurableNs   int64   // the log was synced
+	PublishedNs int64   // answers were told
 }
 
 // counters are the figures that Stats reports.

@@ -78,7 +78,7 @@ func (c *Committer) kind() merkle.HashKind { return merkle.HashKind(c.store.Meta
 
 // restore makes the ledger as it was at the mark.
 func (c *Committer) restore(mark store.Mark) error {
-	frontier, err := merkle.RestoreFrontier(c.kind(), mark.Size, merkleHashes(mark.Frontier))
+	frontier, err := merkle.RestoreFrontier(c.kind(), mark.Size, treeHashes(mark.Frontier))
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,17 @@ func (c *Committer) restore(mark store.Mark) error {
 		l.sums[row.Asset] = &sum{asset: row.Asset, supply: amount, total: amount}
 	}
 	c.ledger, c.cutAt = l, mark.Size
-	return c.restoreTiles(mark.Size)
+	c.tiles, err = merkle.RestoreTiles(c.kind(), mark.Size, c.storedTile)
+	return err
+}
+
+// storedTile reads a tile for RestoreTiles.
+func (c *Committer) storedTile(level uint8, index uint64) ([]byte, error) {
+	data, known, err := c.store.LookupTile(level, index, nil)
+	if err == nil && !known {
+		err = store.ErrNotFound
+	}
+	return data, err
 }
 
 // replay judges the requests of one commit of the log again. Each entry has to be

@@ -14,10 +14,10 @@ type Op uint8
 // What the committer can be asked. Reads go the same way as appends, so that
 // they see everything that was sent before and nothing that is not durable.
 const (
-	OpAppend  Op = iota // book entries
-	OpAccount           // the balances of one account
-	OpFind              // the sequence number of the entry with a given identity
-	OpCheckpoint        // a checkpoint of everything before, for a listing of all balances
+	OpAppend     Op = iota // book entries
+	OpAccount              // the balances of one account
+	OpFind                 // the sequence number of the entry with a given identity
+	OpCheckpoint           // a checkpoint of everything before, for a listing of all balances
 )
 
 // Request is one request on its way through the committer. The session fills it,
@@ -33,7 +33,7 @@ type Request struct {
 	Records  []byte             // back to back
 	Ends     []uint32           // end of each record in Records
 	Indexes  []uint32           // index of each record among the entries of the client's request
-	Leaves   []merkle.Hash      // leaf hash of each record
+	Leaves   []merkle.Hash      // leaf hash of each record; overwritten
 	Results  []wire.EntryResult // what the session refused; the committer appends to it
 
 	// OpAccount and OpFind.
@@ -52,10 +52,10 @@ type Request struct {
 	Last     uint64
 	Size     uint64
 	Root     merkle.Hash
-	Found    []wire.AccountBalance // OpAccount, and OpAppend with Balances
-	Known    bool                  // OpAccount: the account exists; OpFind: First is the entry
-	Reason   wire.Reason           // why the whole request came to nothing; 0 = it did not
-	Err      error                 // for the log, when Reason is internal
+	Found    []wire.Balance // OpAccount, and OpAppend with Balances
+	Known    bool           // OpAccount: the account exists; OpFind: First is the entry
+	Reason   wire.Reason    // why the whole request came to nothing; 0 = it did not
+	Err      error          // for the log, when Reason is internal
 
 	// Complete is called once, from the committer's publisher, when the answer
 	// may be told. It MUST NOT block.
@@ -116,14 +116,21 @@ func (c *Committer) takeEach(r *Request) {
 	for i := range r.Ends {
 		l.at = i
 		v := l.judge(r.entry(i))
-		if v.outcome != wire.OutcomeNew {
+		if v.outcome != booked {
 			r.refuse(i, v)
 			continue
 		}
 		p.add(r.record(i), v.seq)
-		l.frontier.Add(r.Leaves[i])
+		r.Leaves[r.Accepted] = r.Leaves[i]
 		r.accept(v.seq)
 	}
+	c.grow(r.Leaves[:r.Accepted])
+}
+
+// grow adds the leaves of accepted entries to the tree.
+func (c *Committer) grow(leaves []merkle.Hash) {
+	c.blocks = c.ledger.frontier.AppendBlocks(c.blocks[:0], leaves)
+	c.tiles.AddAll(c.blocks)
 }
 
 func (r *Request) accept(seq uint64) {
@@ -175,7 +182,7 @@ func (c *Committer) takeWhole(r *Request) {
 	clear(l.undos)
 	l.undos = l.undos[:0]
 	if r.Accepted > 0 {
-		l.frontier.AddAll(r.Leaves)
+		c.grow(r.Leaves)
 		c.group(r)
 	}
 }
@@ -187,7 +194,7 @@ func (c *Committer) judgeWhole(r *Request) (failed bool) {
 		c.ledger.at = i
 		v := c.ledger.judge(r.entry(i))
 		switch v.outcome {
-		case wire.OutcomeNew:
+		case booked:
 			c.open.add(r.record(i), v.seq)
 			r.accept(v.seq)
 		case wire.OutcomeDuplicate:
@@ -255,7 +262,8 @@ func (l *ledger) requestRow(id [16]byte) (row store.RequestRow, known bool, err 
 		row, known = l.frozen.requests[id]
 	}
 	if !known {
-		if row, known, err = l.store.LookupRequest(id); err != nil {
+		row.IdemID = id
+		if row.First, row.Count, known, err = l.store.LookupRequest(id); err != nil {
 			return row, false, err
 		}
 	}
@@ -290,8 +298,8 @@ func (c *Committer) answerTouched(r *Request) {
 	}
 }
 
-func (b *balance) answer(a *account) wire.AccountBalance {
-	return wire.AccountBalance{Account: a.name, Asset: b.asset, Available: b.available, Held: b.held}
+func (b *balance) answer(a *account) wire.Balance {
+	return wire.Balance{Account: a.name, Asset: b.asset, Available: b.available, Held: b.held}
 }
 
 // answerAccount lists what the account has of each asset, sorted by asset.
@@ -315,7 +323,7 @@ func (c *Committer) answerAccount(r *Request) {
 	for _, b := range a.more {
 		r.Found = append(r.Found, b.answer(a))
 	}
-	slices.SortFunc(r.Found, func(x, y wire.AccountBalance) int { return slices.Compare(x.Asset[:], y.Asset[:]) })
+	slices.SortFunc(r.Found, func(x, y wire.Balance) int { return slices.Compare(x.Asset[:], y.Asset[:]) })
 }
 
 // answerFind looks up the entry of the identity in question.

@@ -34,7 +34,7 @@ func (l *ledger) reverse(a *account, e wire.Entry) verdict {
 	if done {
 		return rejected(wire.ReasonAlreadyReversed, refReversed)
 	}
-	if v := l.invert(a, original); v.outcome != wire.OutcomeNew {
+	if v := l.invert(a, original); v.outcome != booked {
 		return v
 	}
 	l.setReversed(seq, l.seq+1)
@@ -107,7 +107,7 @@ func (l *ledger) holdAgain(a *account, original wire.Entry) verdict {
 		return v
 	}
 	id, h, v := l.refill(a, original)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	if !l.setAside(a, from, original.Amount()) {
@@ -129,7 +129,7 @@ func (l *ledger) takeBackCapture(a *account, original wire.Entry) verdict {
 		return v
 	}
 	id, h, v := l.refill(a, original)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	if payer == a {

@@ -56,7 +56,7 @@ func (l *ledger) creditLeg(a *account, e wire.Entry) verdict {
 	if !l.atomic {
 		return rejected(wire.ReasonUnbalanced, lonelyLeg)
 	}
-	if v := l.receive(a, e.Account(), e.Asset(), e.Amount()); v.outcome != wire.OutcomeNew {
+	if v := l.receive(a, e.Account(), e.Asset(), e.Amount()); v.outcome != booked {
 		return v
 	}
 	return l.bookLeg(e, true)
@@ -67,7 +67,7 @@ func (l *ledger) debitLeg(a *account, e wire.Entry) verdict {
 	if !l.atomic {
 		return rejected(wire.ReasonUnbalanced, lonelyLeg)
 	}
-	if v := l.spend(a, e.Asset(), e.Amount()); v.outcome != wire.OutcomeNew {
+	if v := l.spend(a, e.Asset(), e.Amount()); v.outcome != booked {
 		return v
 	}
 	return l.bookLeg(e, false)
@@ -98,7 +98,7 @@ func (l *ledger) move(a *account, from *balance, to []byte, amount wire.Amount) 
 		return accepted() // a movement to itself needs the funds and changes nothing
 	}
 	b, into, v := l.payee(to, from.asset, amount)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	rest, _ := from.available.Sub(amount)
@@ -113,7 +113,7 @@ func (l *ledger) mint(a *account, e wire.Entry) verdict {
 			return rejected(wire.ReasonOverflow, beyondSupply)
 		}
 	}
-	if v := l.receive(a, e.Account(), e.Asset(), e.Amount()); v.outcome != wire.OutcomeNew {
+	if v := l.receive(a, e.Account(), e.Asset(), e.Amount()); v.outcome != booked {
 		return v
 	}
 	s := l.sum(e.Asset())
@@ -165,7 +165,7 @@ func (l *ledger) setAside(a *account, b *balance, amount wire.Amount) bool {
 // Release: amount of the hold goes back to available.
 func (l *ledger) release(a *account, e wire.Entry) verdict {
 	id, left, v := l.heldFor(a, e)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	b, err := l.balanceOf(a, e.Asset())
@@ -185,7 +185,7 @@ func (l *ledger) release(a *account, e wire.Entry) verdict {
 // Capture: amount of the hold goes to counterparty.
 func (l *ledger) capture(a *account, e wire.Entry) verdict {
 	id, left, v := l.heldFor(a, e)
-	if v.outcome != wire.OutcomeNew {
+	if v.outcome != booked {
 		return v
 	}
 	b, err := l.balanceOf(a, e.Asset())
@@ -201,7 +201,7 @@ func (l *ledger) capture(a *account, e wire.Entry) verdict {
 		l.set(a, b, available, held)
 	} else {
 		to, into, v := l.payee(e.Counterparty(), e.Asset(), e.Amount())
-		if v.outcome != wire.OutcomeNew {
+		if v.outcome != booked {
 			return v
 		}
 		l.set(a, b, b.available, held)

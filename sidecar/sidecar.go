@@ -1,0 +1,289 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rustyonions/ron-ledger/committer"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/peercred"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// ExitUnknownState is the exit status after the log failed: what is on disk is
+// unknown, nothing was acknowledged since, and the next start decides.
+const ExitUnknownState = 70
+
+// Sidecar is a running ledger: its store, its committer, its socket and its HTTPS
+// port.
+type Sidecar struct {
+	config   *Config
+	log      *zap.Logger
+	started  time.Time
+	home     *home
+	identity *Identity
+	logID    [16]byte
+	hash     merkle.HashKind
+
+	store     *store.Store
+	committer *committer.Committer
+	listener  *peercred.Listener
+	https     *httpsServer
+	roots     *rootsSource
+	metrics   *metrics
+	disk      *diskWatcher
+
+	admission *admission
+	requests  *sync.Pool
+
+	ctx      context.Context // ends when the sidecar stops
+	stop     context.CancelFunc
+	stopping <-chan struct{}
+	draining atomic.Bool
+	accept   sync.WaitGroup
+	sessions sessionTable
+}
+
+// Run starts a sidecar and serves until ctx ends; then it drains and returns.
+func Run(ctx context.Context, config *Config) error {
+	s, err := Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.Shutdown.Timeout.Duration())
+	defer cancel()
+	return s.Close(closing)
+}
+
+// Start opens the ledger at the configured home, recovers it and serves it. ctx
+// bounds the start alone. The caller MUST call Close.
+func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
+	s := &Sidecar{config: config, started: time.Now(), requests: newRequestPool()}
+	if s.log, err = newLogger(config); err != nil {
+		return nil, err
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.stopping = s.ctx.Done()
+	s.sessions.init()
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.release(ctx))
+		}
+	}()
+	if config.Memory.Limit > 0 {
+		debug.SetMemoryLimit(int64(config.Memory.Limit))
+	}
+	if s.home, err = openHome(config); err != nil {
+		return nil, err
+	}
+	if err := s.openLedger(); err != nil {
+		return nil, err
+	}
+	if err := s.openDoors(); err != nil {
+		return nil, err
+	}
+	s.logStart()
+	return s, nil
+}
+
+// openLedger opens the store, recovers the ledger and loads keys.
+func (s *Sidecar) openLedger() error {
+	var err error
+	if s.hash, err = merkle.ParseHashKind(s.config.Accumulator.Hash); err != nil {
+		return fmt.Errorf("read accumulator.hash: %w", err)
+	}
+	if s.store, err = store.Open(s.storeOptions()); err != nil {
+		return err
+	}
+	meta := s.store.Meta()
+	s.logID, s.hash = meta.LogID, merkle.HashKind(meta.Hash)
+	if s.identity, err = s.home.identity(s.config, meta.LogID, s.hash); err != nil {
+		return err
+	}
+	s.metrics = newMetrics(s)
+	s.roots = newRootsSource(s)
+	s.committer, err = committer.Open(s.store, committer.Options{
+		QueueRequests: s.config.Queues.Commit, BatchMaxEntries: s.config.Commit.BatchMaxEntries,
+		CheckpointEntries: s.config.Checkpoint.IntervalEntries, CacheAccounts: s.config.Cache.Accounts,
+		WindowEntries: s.config.windowEntries(),
+		NowMs:         func() int64 { return time.Now().UnixMilli() },
+		NowNs:         func() int64 { return s.sinceStart(time.Now()) },
+		Observe:       s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
+	})
+	return err
+}
+
+func (s *Sidecar) storeOptions() store.Options {
+	o := store.Options{
+		Dir: s.config.Home, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
+		MemtableBytes: int64(s.config.Store.MemtableBytes), CacheBytes: int64(s.config.Store.CacheBytes),
+		Logger: s.log.Named("store"), Fatal: s.fatal,
+	}
+	if s.config.Profile == Micronode {
+		o.FS = store.Memory()
+	}
+	return o
+}
+
+// openDoors begins to serve, when everything behind the doors is ready.
+func (s *Sidecar) openDoors() error {
+	uds := &s.config.UDS
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress)
+	var err error
+	if s.disk, err = startDiskWatcher(s); err != nil {
+		return err
+	}
+	if s.https, err = startHTTPS(s); err != nil {
+		return err
+	}
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode()}); err != nil {
+		return err
+	}
+	s.accept.Go(s.acceptLoop)
+	return nil
+}
+
+// acceptLoop takes connections: credentials first, then the limits, before a byte
+// is read.
+func (s *Sidecar) acceptLoop() {
+	policy := peercred.Policy{UIDs: s.config.UDS.AllowUIDs, GIDs: s.config.UDS.AllowGIDs}
+	for id := uint64(1); ; id++ {
+		conn, peer, err := s.listener.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err == nil {
+			err = policy.Check(peer)
+		}
+		if err != nil {
+			s.metrics.denied()
+			s.log.Warn("connection denied", zap.Error(err))
+			if conn != nil {
+				turnAway(conn, wire.ReasonUnauth, err.Error())
+			} else {
+				time.Sleep(acceptPause) // out of descriptors, perhaps: do not spin
+			}
+			continue
+		}
+		if why := s.sessions.admit(conn, peer, &s.config.UDS); why != "" {
+			s.metrics.denied()
+			turnAway(conn, wire.ReasonBusy, why)
+			continue
+		}
+		s.sessions.running.Go(func() {
+			defer s.sessions.leave(conn, peer)
+			s.serve(conn, peer, id)
+		})
+	}
+}
+
+const acceptPause = 10 * time.Millisecond
+
+// turnAway tells a peer why it is not served. It does not wait for the peer.
+func turnAway(conn *net.UnixConn, reason wire.Reason, detail string) {
+	m := wire.ErrorMessage{Reason: reason, Detail: detail}
+	_ = conn.SetWriteDeadline(time.Now().Add(acceptPause))
+	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
+	_ = conn.Close()
+}
+
+// Close drains the sidecar: no new connections, `draining` for new appends, what
+// has queued up is committed and answered, a checkpoint is written, everything is
+// closed. It gives up when ctx ends.
+func (s *Sidecar) Close(ctx context.Context) error {
+	s.draining.Store(true)
+	s.log.Info("draining")
+	err := s.release(ctx)
+	if err == nil {
+		s.log.Info("stopped")
+	}
+	_ = s.log.Sync() // a terminal cannot be synced
+	return err
+}
+
+// release closes whatever is open, in the reverse order of opening.
+func (s *Sidecar) release(ctx context.Context) error {
+	var errs []error
+	if s.listener != nil {
+		errs = append(errs, s.listener.Close())
+		s.accept.Wait()
+	}
+	if s.committer != nil {
+		s.committer.Refuse(wire.ReasonDraining)
+		errs = append(errs, s.committer.Close(ctx))
+	}
+	s.stop()
+	s.sessions.wakeAll()
+	errs = append(errs, s.sessions.wait(ctx))
+	if s.https != nil {
+		errs = append(errs, s.https.close(ctx))
+	}
+	if s.disk != nil {
+		s.disk.stop()
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if s.home != nil {
+		errs = append(errs, s.home.close())
+	}
+	return errors.Join(errs...)
+}
+
+// fatal ends the process when the state of the log is unknown. It does not return.
+func (s *Sidecar) fatal(what string) {
+	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
+	_ = s.log.Sync()
+	os.Exit(ExitUnknownState)
+}
+
+// observe takes the figures of a commit.
+func (s *Sidecar) observe(info *committer.CommitInfo) { s.metrics.Observe(info) }
+
+// sinceStart turns a time into monotonic nanoseconds.
+func (s *Sidecar) sinceStart(t time.Time) int64 { return int64(t.Sub(s.started)) }
+
+// refusal says in words why appends are refused.
+func (s *Sidecar) refusal(reason wire.Reason) string {
+	switch reason {
+	case wire.ReasonBusy:
+		return "the commit queue is full (queues.commit): try again later"
+	case wire.ReasonDraining:
+		return "the sidecar is shutting down: connect again"
+	case wire.ReasonDiskPressure:
+		return "free disk space is below disk.reserve_bytes: appends are refused until there is more"
+	case wire.ReasonSafeMode:
+		if loss := s.committer.Loss(); loss != nil {
+			return "the ledger is read-only: " + loss.What
+		}
+	}
+	return reason.String()
+}
+
+// Socket returns the path of the Unix-domain socket.
+func (s *Sidecar) Socket() string { return s.config.socketPath() }
+
+// HTTPSAddr returns the address of the HTTPS port.
+func (s *Sidecar) HTTPSAddr() string { return s.https.addr() }
+
+// welcome returns what every WELCOME says.
+func (s *Sidecar) welcome() wire.Welcome {
+	head := s.committer.Head()
+	return wire.Welcome{
+		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
+		MaxEntriesPerRequest: uint32(s.config.Limits.MaxEntriesPerRequest),
+		LogID:                s.logID, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
+		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,
+	}
+}

@@ -1,0 +1,61 @@
+package sidecar
+
+import (
+	"encoding/hex"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// Status is what STATUS answers, as JSON. Members may be added.
+type Status struct {
+	Ready    bool   `json:"ready"` // writable
+	Degraded string `json:"degraded,omitempty"`
+	Profile  string `json:"profile"`
+	Name     string `json:"name"`
+	LogID    string `json:"log_id"`
+	Hash     string `json:"hash"`
+
+	Size   uint64      `json:"size"`
+	Root   merkle.Hash `json:"root"`
+	RootMs int64       `json:"root_ms,omitempty"`
+	Oldest uint64      `json:"oldest,omitempty"` // lowest sequence number that is kept
+
+	CheckpointSize uint64 `json:"checkpoint_size"`
+	Replayed       uint64 `json:"replayed"` // entries replayed at the start
+	Queue          int    `json:"queue"`
+	QueueCapacity  int    `json:"queue_capacity"`
+	Connections    int    `json:"connections"`
+
+	Socket    string `json:"socket"`
+	HTTPS     string `json:"https"`
+	VerifyKey string `json:"verify_key"`
+
+	PID       int     `json:"pid"`
+	UptimeS   float64 `json:"uptime_s"`
+	Version   string  `json:"version"`
+	GoVersion string  `json:"go_version"`
+}
+
+// Status reports how the sidecar is.
+func (s *Sidecar) Status() Status {
+	head, tail, stats := s.committer.Head(), s.store.Last(), s.committer.Stats()
+	status := Status{
+		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Hash: s.hash.String(),
+		Size: head.Size, Root: head.Root, RootMs: head.TimeMs, Oldest: tail.First,
+		CheckpointSize: s.store.Mark().Size, Replayed: s.committer.Recovered().Replayed,
+		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
+		Socket: s.Socket(), HTTPS: s.HTTPSAddr(), VerifyKey: s.identity.VerifyKey,
+		PID: os.Getpid(), UptimeS: time.Since(s.started).Seconds(), Version: Version(), GoVersion: runtime.Version(),
+	}
+	if reason := s.committer.Refusing(); reason != 0 {
+		status.Ready, status.Degraded = false, reason.String()+": "+s.refusal(reason)
+	}
+	if s.draining.Load() {
+		status.Ready, status.Degraded = false, wire.ReasonDraining.String()
+	}
+	return status
+}

@@ -1,0 +1,137 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+)
+
+const (
+	stateMemtableBytes = 8 << 20
+	filterBitsPerKey   = 10
+	// stateRetryPause slows down Pebble's own retrying of a flush that cannot succeed.
+	stateRetryPause = 100 * time.Millisecond
+	exitFailStop    = 70
+)
+
+// logger hands Pebble's messages to zap. Its Fatalf does not return for the log, because Pebble
+// returns success from a failed commit when it does.
+type logger struct {
+	log   *zap.SugaredLogger
+	fatal func(msg string)
+}
+
+func (l logger) Infof(format string, args ...any)  { l.log.Debugf(format, args...) }
+func (l logger) Errorf(format string, args ...any) { l.log.Errorf(format, args...) }
+func (l logger) Fatalf(format string, args ...any) { l.fatal(fmt.Sprintf(format, args...)) }
+
+// engineOptions returns what both databases have in common.
+func engineOptions(fsys vfs.FS, cache *pebble.Cache, files *pebble.FileCache) *pebble.Options {
+	o := &pebble.Options{
+		FS:                          fsys,
+		Cache:                       cache,
+		FileCache:                   files,
+		FormatMajorVersion:          pebble.FormatNewest,
+		MemTableStopWritesThreshold: 4,
+		L0StopWritesThreshold:       40,
+		MaxManifestFileSize:         16 << 20,
+	}
+	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	return o
+}
+
+// logOptions: blocks arrive in key order, so tables never overlap and a compaction only moves them;
+// one is asked for as soon as a table is flushed. Blocks are compressed by us or not at all.
+func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.Options {
+	common.MemTableSize = uint64(o.MemtableBytes)
+	common.L0CompactionThreshold = 2
+	common.LBaseMaxBytes = 1 << 30
+	common.TargetFileSizes[0] = 64 << 20
+	common.FlushSplitBytes = 256 << 20
+	common.WALBytesPerSync = 0
+	common.CompactionConcurrencyRange = func() (int, int) { return 1, 1 }
+	common.Logger = logger{log: o.Logger.Named("log").Sugar(), fatal: fatal}
+	common.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if !errors.Is(err, pebble.ErrCancelledCompaction) {
+				fatal(fmt.Sprintf("write the log in the background: %v", err))
+			}
+		},
+	}
+	return common
+}
+
+// stateOptions: no WAL, since a checkpoint is flushed as a whole and can be made again from the log.
+// Filters keep a look-up that misses from reading a data block.
+func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebble.Options {
+	common.MemTableSize = stateMemtableBytes
+	common.DisableWAL = true
+	common.L0CompactionThreshold = 4
+	common.TargetFileSizes[0] = 4 << 20
+	common.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	for i := range common.Levels {
+		common.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBitsPerKey)
+		common.Levels[i].BlockSize = 8 << 10
+	}
+	common.Logger = logger{log: o.Logger.Named("state").Sugar(), fatal: func(msg string) { broken(errors.New(msg)) }}
+	common.EventListener = &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if !errors.Is(err, pebble.ErrCancelledCompaction) {
+				broken(err)
+				time.Sleep(stateRetryPause)
+			}
+		},
+	}
+	return common
+}
+
+// openEngine opens the database at dir. Where there is none, it is created, closed and opened again
+// before anybody writes to it: Open makes the first WAL before it raises the format, and only a WAL
+// of the newest format tells a damaged record from the end of the log.
+func openEngine(dir string, o *pebble.Options, create bool) (*pebble.DB, error) {
+	if create {
+		db, err := pebble.Open(dir, o)
+		if err == nil {
+			err = db.Close()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("create database %s: %w", dir, err)
+		}
+	}
+	o.ErrorIfNotExists = true
+	db, err := pebble.Open(dir, o)
+	if err != nil {
+		return nil, fmt.Errorf("open database %s: %w", dir, err)
+	}
+	return db, nil
+}
+
+// failure is the one-way switch that is thrown when the log's state on disk is unknown.
+type failure struct {
+	thrown atomic.Bool
+	report func(msg string)
+}
+
+// fatal stops everything. It does not return.
+func (f *failure) fatal(msg string) {
+	f.thrown.Store(true)
+	f.report(msg)
+	panic("store: Options.Fatal returned after: " + msg)
+}
+
+// reportAndExit is the default of Options.Fatal.
+func reportAndExit(log *zap.Logger) func(string) {
+	return func(msg string) {
+		log.Error("the log can no longer be written: stopping", zap.String("cause", msg))
+		_ = log.Sync()
+		fmt.Fprintln(os.Stderr, "ron-ledger: the log can no longer be written: "+msg)
+		os.Exit(exitFailStop)
+	}
+}

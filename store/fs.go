@@ -1,0 +1,88 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+)
+
+// FS is the file system that a Store lives on. The zero value of Options means the disk; Memory
+// and NewCrashFS make the others. It hides Pebble's type, so that nobody else imports Pebble.
+type FS struct {
+	fs  vfs.FS
+	mem *vfs.MemFS // nil on disk
+}
+
+// ErrInjected is what a file operation returns that a Faulty file system made fail.
+var ErrInjected = errors.New("injected error")
+
+// Memory returns an empty file system in memory: the micronode's.
+func Memory() *FS {
+	m := vfs.NewMem()
+	return &FS{fs: m, mem: m}
+}
+
+// NewCrashFS returns an empty file system in memory that remembers what was synced, so that
+// CrashClone can show what a crash leaves.
+func NewCrashFS() *FS {
+	m := vfs.NewCrashableMem()
+	return &FS{fs: m, mem: m}
+}
+
+// CrashClone returns the file system as a crash at this moment may leave it: everything that was
+// synced, and each unsynced block and directory entry with unsyncedPercent (0..100) chance,
+// drawn from seed. The original goes on undisturbed. It panics unless f descends from NewCrashFS.
+func (f *FS) CrashClone(unsyncedPercent int, seed uint64) *FS {
+	m := f.mem.CrashClone(vfs.CrashCloneCfg{
+		UnsyncedDataPercent: unsyncedPercent,
+		RNG:                 rand.New(rand.NewPCG(seed, seed)),
+	})
+	return &FS{fs: m, mem: m}
+}
+
+// Op is a file operation that is about to happen.
+type Op struct {
+	Path  string
+	Write bool // it changes something: create, write, sync, rename, remove, …
+	Sync  bool // it is a sync of a file or directory
+}
+
+// Faulty returns f with a fault injector before it: a file operation for which fail returns true
+// does not happen and reports ErrInjected. fail is called from several goroutines at once.
+func (f *FS) Faulty(fail func(Op) bool) *FS {
+	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		o := Op{
+			Path:  op.Path,
+			Write: op.Kind.ReadOrWrite() == errorfs.OpIsWrite,
+			Sync: op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData ||
+				op.Kind == errorfs.OpFileSyncTo,
+		}
+		if fail(o) {
+			return ErrInjected
+		}
+		return nil
+	})
+	return &FS{fs: errorfs.Wrap(f.fs, injector), mem: f.mem}
+}
+
+// SetDiskUsage makes DiskFree of a store on a memory file system report these figures, in bytes.
+func (f *FS) SetDiskUsage(free, total uint64) {
+	f.mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: free, TotalBytes: total, UsedBytes: total - free})
+}
+
+// DiskFree returns the bytes still available to this process and the bytes in all of the file
+// system that holds the home. In memory both are the largest value, unless SetDiskUsage was called.
+func (s *Store) DiskFree() (free, total uint64, err error) {
+	usage, err := s.fs.GetDiskUsage(s.dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return math.MaxUint64, math.MaxUint64, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask free space of %s: %w", s.dir, err)
+	}
+	return usage.AvailBytes, usage.TotalBytes, nil
+}

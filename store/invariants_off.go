@@ -1,0 +1,6 @@
+//go:build !invariants
+
+package store
+
+// invariants arms the checks that cost too much for production.
+const invariants = false

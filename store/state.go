@@ -1,0 +1,222 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"go.uber.org/zap"
+)
+
+// rebuildName is the file whose presence makes the next Open discard the state.
+const rebuildName = "state.rebuild"
+
+// state is the open state database and what is kept of it in memory.
+type state struct {
+	db      *pebble.DB
+	options *pebble.Options
+	readers readers
+	writeMu sync.Mutex // held by Checkpoint and Prune
+
+	mu      sync.RWMutex
+	current Mark
+	highest [16]byte // highest nonce in the index
+
+	brokenOnce sync.Once
+	broken     chan struct{} // closed after the first failed write
+	brokenBy   error         // set before broken is closed
+	discard    func(cause error)
+}
+
+// openState opens the state database if it fits the log, and else discards it.
+func (s *Store) openState(o *Options) error {
+	dir := s.fs.PathJoin(s.dir, stateDirName)
+	s.state.discard = s.discardStateLater
+	cause := s.tryState(o, dir)
+	if cause == nil {
+		return nil
+	}
+	s.logger.Warn("the state is discarded and has to be made again from the log", zap.Error(cause))
+	if s.tail.First > 1 {
+		return fmt.Errorf("open the state: %w; it cannot be made again, because the log begins at %d", cause, s.tail.First)
+	}
+	if err := s.state.close(); err != nil {
+		s.logger.Warn("closing the discarded state failed", zap.Error(err))
+	}
+	if err := removeState(s.fs, s.dir); err != nil {
+		return fmt.Errorf("discard the state: %w", err)
+	}
+	if err := s.tryState(o, dir); err != nil {
+		return fmt.Errorf("make a new state: %w", err)
+	}
+	return nil
+}
+
+// tryState opens the state at dir, makes it when it is missing, and checks its mark against the log.
+// It returns why the state cannot be used.
+func (s *Store) tryState(o *Options, dir string) error {
+	if _, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName)); err == nil {
+		return fmt.Errorf("found the file %s", rebuildName)
+	}
+	_, err := s.fs.Stat(dir)
+	create := errors.Is(err, fs.ErrNotExist)
+	if err := makeDir(s.fs, dir); err != nil {
+		return err
+	}
+	st := &s.state
+	st.broken = make(chan struct{})
+	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown)
+	st.options.EnsureDefaults()
+	if st.db, err = openEngine(dir, st.options, create); err != nil {
+		return err
+	}
+	if err := st.load(); err != nil {
+		return err
+	}
+	if st.current.Size == 0 {
+		return nil
+	}
+	root, err := s.logRoot(st.current.Size)
+	if err == nil && root != st.current.Root {
+		err = fmt.Errorf("its root is not the log's root")
+	}
+	if err != nil {
+		return fmt.Errorf("check the mark at %d: %w", st.current.Size, err)
+	}
+	return nil
+}
+
+// load reads the mark and the highest nonce.
+func (st *state) load() error {
+	st.current, st.highest = Mark{}, [16]byte{}
+	m, err := readMark(st.db)
+	if err != nil {
+		return err
+	}
+	it, err := st.db.NewIter(&pebble.IterOptions{LowerBound: []byte{keyIndex}, UpperBound: []byte{keyIndex + 1}})
+	if err != nil {
+		return fmt.Errorf("read the highest nonce: %w", err)
+	}
+	if it.Last() && len(it.Key()) > 16 {
+		st.highest = [16]byte(it.Key()[1:17])
+	}
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
+		return fmt.Errorf("read the highest nonce: %w", err)
+	}
+	st.current = m
+	return nil
+}
+
+// readMark reads the mark from the database or from a snapshot of it; zero when there is none.
+func readMark(r pebble.Reader) (Mark, error) {
+	value, closer, err := r.Get([]byte{keyMark})
+	if errors.Is(err, pebble.ErrNotFound) {
+		return Mark{}, nil
+	}
+	if err != nil {
+		return Mark{}, fmt.Errorf("read the mark: %w", err)
+	}
+	m, err := decodeMark(value)
+	return m, errors.Join(err, closer.Close())
+}
+
+// removeState removes the state database and, once that is durable, the file that asked for it.
+func removeState(fsys vfs.FS, dir string) error {
+	if err := fsys.RemoveAll(fsys.PathJoin(dir, stateDirName)); err != nil {
+		return err
+	}
+	if err := syncDir(fsys, dir); err != nil {
+		return err
+	}
+	if err := fsys.RemoveAll(fsys.PathJoin(dir, rebuildName)); err != nil {
+		return err
+	}
+	return syncDir(fsys, dir)
+}
+
+// discardStateLater makes the next Open discard the state, as far as the disk still allows.
+func (s *Store) discardStateLater(cause error) {
+	s.logger.Error("the state is damaged: it will be made again from the log at the next start", zap.Error(cause))
+	if err := writeFileAtomically(s.fs, s.dir, rebuildName, nil); err != nil {
+		s.logger.Error("asking for a new state failed", zap.Error(err))
+	}
+}
+
+// breakDown notes that a write of the state failed.
+func (st *state) breakDown(cause error) {
+	st.brokenOnce.Do(func() {
+		st.brokenBy = cause
+		close(st.broken)
+	})
+}
+
+// brokenErr returns why the state is broken, or nil.
+func (st *state) brokenErr() error {
+	select {
+	case <-st.broken:
+		return fmt.Errorf("%w (%w)", ErrStateBroken, st.brokenBy)
+	default:
+		return nil
+	}
+}
+
+// flush waits until everything written is in tables, or the state breaks: Pebble tries a flush that
+// fails again and again.
+func (st *state) flush() error {
+	done, err := st.db.AsyncFlush()
+	if err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	select {
+	case <-done:
+		return nil
+	case <-st.broken:
+		return fmt.Errorf("flush: %w", st.brokenBy)
+	}
+}
+
+// advance makes a checkpoint that is durable the current one.
+func (st *state) advance(c *Checkpoint) {
+	st.mu.Lock()
+	st.current = c.Mark.clone()
+	if n := len(c.Index); n > 0 && string(c.Index[n-1].Nonce[:]) > string(st.highest[:]) {
+		st.highest = c.Index[n-1].Nonce
+	}
+	st.mu.Unlock()
+	st.readers.renew()
+}
+
+func (st *state) mark() Mark {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.current
+}
+
+// Mark returns the newest whole checkpoint's mark; zero when there is none. Its slices are shared:
+// they must not be changed.
+func (s *Store) Mark() Mark { return s.state.mark() }
+
+// HighestNonce returns the highest nonce that a look-up can find: one above it needs none.
+func (s *Store) HighestNonce() [16]byte {
+	s.state.mu.RLock()
+	defer s.state.mu.RUnlock()
+	return s.state.highest
+}
+
+func (st *state) close() error {
+	if st.db == nil {
+		return nil
+	}
+	err := errors.Join(st.readers.close(), st.db.Close())
+	st.db = nil
+	return err
+}
+
+func (st *state) markSize() uint64 {
+	st.mu.RLock()
+	defer st.mu.RUnlock()
+	return st.current.Size
+}
