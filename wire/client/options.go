@@ -100,7 +100,7 @@ func parseTokenText(text []byte) ([]byte, error) {
 		return nil, errors.New("a token starts with " + tokenTextPrefix)
 	}
 	token, err := base64.RawURLEncoding.Strict().AppendDecode(nil, encoded)
-	if err != nil {
+	if err != nil || bytes.ContainsAny(encoded, "\r\n") { // line breaks are passed over by encoding/base64
 		return nil, errors.New("what follows " + tokenTextPrefix + " is not base64url")
 	}
 	if len(token) == 0 || len(token) > wire.MaxTokenLength {
