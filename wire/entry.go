@@ -52,7 +52,7 @@ func ParseAsset(s string) (a Asset, ok bool) {
 		return a, false
 	}
 	copy(a[:], s)
-	return a, checkAsset(a[:]) < 0
+	return a, checkAsset(a[:]) < 0 && a.String() == s // a zero byte in s is no padding
 }
 
 // Entry is one value movement in its only encoding: the bytes that the client
