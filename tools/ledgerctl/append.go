@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +18,7 @@ type appendFlags struct {
 	batch, inflight, connections int
 	rejects                      string
 	retry                        time.Duration
-	atomic                       bool
+	atomic, judgeAgain           bool
 }
 
 func (a *app) appendCommand() *cobra.Command {
@@ -36,8 +35,8 @@ with an optional asset, and a ref where the kind has one. A missing nonce is mad
 (UUIDv7), a missing ts is now. A line that is none ends the file: everything before
 it is sent, nothing of it or behind it.
 
-Sending a file again books nothing twice: lines with a nonce come back as duplicates.
-When the connection breaks, what was not answered is sent again for up to --retry.
+Sending a file again books nothing twice: lines with a nonce come back as duplicates,
+and lines that were rejected are not judged anew where later ones are booked. the connection breaks, what was not answered is sent again for up to --retry.
 
 With --json the summary is one object: accepted, duplicate, rejected, last_seq, root,
 size, resent.`,
@@ -60,6 +59,7 @@ size, resent.`,
 	flags.IntVar(&f.connections, "connections", 1, "connections that take turns")
 	flags.StringVar(&f.rejects, "rejects", "", "write rejected lines to this file as JSON Lines: line, reason, detail, entry")
 	flags.DurationVar(&f.retry, "retry", 10*time.Second, "how long to try again when the sidecar is busy or away")
+	flags.BoolVar(&f.judgeAgain, "judge-again", false, "send lines that were rejected before, although later lines are booked")
 	flags.BoolVar(&f.atomic, "atomic", false, "the whole file as one request: all of it is booked, or nothing")
 	return cmd
 }
@@ -81,6 +81,7 @@ func (a *app) append(ctx context.Context, path string, f *appendFlags) (err erro
 	s := newSender(clients, f.inflight, f.retry, rejects.add)
 	started := time.Now()
 	progress := a.startProgress(in)
+	s.atomic = f.atomic
 	err = f.sendFile(ctx, in, s)
 	if err != nil {
 		s.abandon(ctx)
@@ -105,54 +106,6 @@ func (a *app) connectAll(ctx context.Context, count int) (clients []*client.Clie
 		clients = append(clients, c)
 	}
 	return clients, nil
-}
-
-// sendFile sends every line of in. At a line that is no entry it sends what stands
-// before and returns the error.
-func (f *appendFlags) sendFile(ctx context.Context, in *input, s *sender) error {
-	limit, bytes := f.limits(s)
-	sh := s.blank()
-	var fields wire.Fields
-	var failed error
-	for {
-		line, err := in.next()
-		if err == nil {
-			err = in.locate(wire.ParseJSONEntry(line, &fields, lineDefaults))
-		}
-		if err == nil {
-			err = in.locate(sh.batch.Add(&fields))
-		}
-		if err != nil {
-			if err != io.EOF {
-				failed = err
-			}
-			break
-		}
-		sh.lines = append(sh.lines, in.line)
-		if sh.batch.Len() < limit && sh.batch.Size() <= bytes {
-			continue
-		}
-		if f.atomic {
-			if _, err := in.lines.Peek(1); err == io.EOF {
-				continue
-			}
-			return fmt.Errorf("%s: more than one request can hold: an atomic file has at most %d entries", in.name, limit)
-		}
-		if err := s.send(ctx, sh); err != nil {
-			return err
-		}
-		sh = s.blank()
-	}
-	if f.atomic && failed != nil {
-		return failed
-	}
-	if sh.batch.Len() > 0 {
-		sh.batch.Atomic = f.atomic
-		if err := s.send(ctx, sh); err != nil {
-			return errors.Join(failed, err)
-		}
-	}
-	return errors.Join(failed, s.settleDownTo(ctx, 0))
 }
 
 // limits returns how many entries, and after how many bytes no more entries, a

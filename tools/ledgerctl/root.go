@@ -27,7 +27,7 @@ const rootExample = `  ledgerctl mint bank 1000000            make money in an a
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use: "ledgerctl", Short: "the command line of ron-ledger", Long: rootHelp, Example: rootExample,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
