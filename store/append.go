@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -62,10 +63,7 @@ func (s *Store) Append(c *Commit) error {
 		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
 	}
 	s.appender.encode(c)
-	if err := s.appender.batch.Commit(pebble.Sync); err != nil {
-		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
-	}
-	s.appender.batch.Reset()
+	s.commitBatch(c)
 	if s.failed.thrown.Load() { // a background failure of the log while this commit was on its way
 		return ErrFailed
 	}
@@ -74,6 +72,21 @@ func (s *Store) Append(c *Commit) error {
 		s.failed.fatal(err.Error())
 	}
 	return nil
+}
+
+// commitBatch writes and syncs the batch. Some of Pebble's failures are panics.
+func (s *Store) commitBatch(c *Commit) {
+	defer func() {
+		if cause := recover(); cause != nil && !s.failed.thrown.Load() {
+			s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, cause))
+		} else if cause != nil {
+			panic(cause)
+		}
+	}()
+	if err := s.appender.batch.Commit(pebble.Sync); err != nil {
+		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
+	}
+	s.appender.batch.Reset()
 }
 
 // checkContinues checks that c is well formed and begins where the log ends.
@@ -119,6 +132,7 @@ func (a *appender) encode(c *Commit) {
 // put adds one block to the batch, compressed where that is shorter.
 func (a *appender) put(h *blockHeader, groups []Group, records []byte) {
 	h.rawLen = len(records)
+	raw := records
 	if a.s2 {
 		if need := s2.MaxEncodedLen(len(records)); cap(a.compressed) < need {
 			a.compressed = make([]byte, need)
@@ -131,5 +145,23 @@ func (a *appender) put(h *blockHeader, groups []Group, records []byte) {
 	binary.BigEndian.PutUint64(op.Key, h.first)
 	h.encode(op.Value, groups)
 	copy(op.Value[h.len():], records)
+	if invariants {
+		checkBlock(op.Key, op.Value, raw)
+	}
 	op.Finish()
+}
+
+// checkBlock panics unless the block decodes to the records that went into it.
+func checkBlock(key, value, records []byte) {
+	h, err := decodeBlockHeader(key, value)
+	if err == nil {
+		_, err = h.appendGroups(nil, value)
+	}
+	var decoded []byte
+	if err == nil {
+		decoded, _, err = h.appendRecords(nil, nil, value)
+	}
+	if err != nil || !bytes.Equal(decoded, records) {
+		panic(fmt.Sprintf("store: the block at %d does not decode to what went into it: %v", h.first, err))
+	}
 }

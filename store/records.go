@@ -90,6 +90,9 @@ func (s *Store) Record(seq uint64, dst []byte) ([]byte, error) {
 	if b == nil {
 		var err error
 		if b, err = s.readBlock(seq); err != nil {
+			if seq < s.durable().First { // pruned meanwhile
+				err = ErrNotFound
+			}
 			return dst, fmt.Errorf("read record %d: %w", seq, err)
 		}
 		s.blocks.put(b)
@@ -158,6 +161,7 @@ func yieldRecords(it *pebble.Iterator, from, to uint64, yield func(Record, error
 			return fmt.Errorf("record %d is missing: the next block starts at %d", from, h.first)
 		}
 		b.header = h
+		poison(b.records)
 		if b.records, b.ends, err = h.appendRecords(b.records[:0], b.ends[:0], value); err != nil {
 			return err
 		}
