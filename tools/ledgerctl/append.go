@@ -21,8 +21,10 @@ type appendFlags struct {
 	atomic, judgeAgain           bool
 }
 
+var appendDefaults = appendFlags{batch: 256, inflight: 8, connections: 1, retry: 10 * time.Second}
+
 func (a *app) appendCommand() *cobra.Command {
-	var f appendFlags
+	f := appendDefaults
 	cmd := &cobra.Command{
 		Use: "append [FILE|-]", Short: "send entries from a file",
 		Long: `Append reads JSON Lines, one entry a line, from a file or from stdin, and sends them in
@@ -54,22 +56,25 @@ size, resent.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&f.batch, "batch", 256, "entries in a request")
-	flags.IntVar(&f.inflight, "inflight", 8, "requests under way at once")
-	flags.IntVar(&f.connections, "connections", 1, "connections that take turns")
+	flags.IntVar(&f.batch, "batch", f.batch, "entries in a request")
+	flags.IntVar(&f.inflight, "inflight", f.inflight, "requests under way at once")
+	flags.IntVar(&f.connections, "connections", f.connections, "connections that take turns")
 	flags.StringVar(&f.rejects, "rejects", "", "write rejected lines to this file as JSON Lines: line, reason, detail, entry")
-	flags.DurationVar(&f.retry, "retry", 10*time.Second, "how long to try again when the sidecar is busy or away")
+	flags.DurationVar(&f.retry, "retry", f.retry, "how long to try again when the sidecar is busy or away")
 	flags.BoolVar(&f.judgeAgain, "judge-again", false, "send lines that were rejected before, although later lines are booked")
 	flags.BoolVar(&f.atomic, "atomic", false, "the whole file as one request: all of it is booked, or nothing")
 	return cmd
 }
 
-func (a *app) append(ctx context.Context, path string, f *appendFlags) (err error) {
+func (a *app) append(ctx context.Context, path string, f *appendFlags) error {
 	in, err := a.openInput(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.close() }()
+	return errors.Join(a.appendFrom(ctx, in, f), in.close())
+}
+
+func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	rejects, err := a.openRejects(f.rejects)
 	if err != nil {
 		return err
