@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -169,6 +170,12 @@ func TestRootsOfAWindow(t *testing.T) {
 	}
 	if _, err := o.roots.consistency(2990, 3000); err != nil {
 		t.Error(err)
+	}
+	if got := o.get("GET", "/roots"); !strings.Contains(got.body, fmt.Sprintf(`,"oldest":%d,"checkpoint":`, page.Oldest)) {
+		t.Errorf("the answer does not tell the oldest: %.300s", got.body)
+	}
+	if got := o.get("GET", "/roots?since=5&proof=1"); got.status != 410 || !strings.Contains(got.body, "parameter proof") {
+		t.Errorf("%d %.300s", got.status, got.body)
 	}
 }
 
