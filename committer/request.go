@@ -362,7 +362,9 @@ func (c *Committer) answerFind(r *Request) {
 	l := c.ledger
 	a, err := l.account(r.Account)
 	if err == nil && a != nil {
-		r.First, r.Known, err = l.sequence(store.Identity{Nonce: r.Nonce, Account: a.number})
+		var found wire.Entry
+		found, r.First, err = l.lookUp(a, r.Nonce)
+		r.Known = found != nil
 	}
 	if err != nil {
 		r.Reason, r.Err = wire.ReasonInternal, err

@@ -73,8 +73,8 @@ func checkRejects(t *testing.T, path string) {
 func TestRootDependsOnRecordsAlone(t *testing.T) {
 	bin, journal := Build(t), BankJournal(t)
 	keys := ShortDir(t)
-	const logID = "00112233445566778899aabbccddeeff"
-	origin := StartProcess(t, bin, keys, "--profile", "macronode", "--log-id", logID)
+	id := "RON_LEDGER_ACCUMULATOR_LOG_ID=00112233445566778899aabbccddeeff"
+	origin := StartProcessEnv(t, bin, keys, []string{id})
 	want, _ := origin.Append(journal)
 	origin.Stop()
 	keyring, token := filepath.Join(keys, "keyring"), filepath.Join(keys, "token")
@@ -93,8 +93,8 @@ func TestRootDependsOnRecordsAlone(t *testing.T) {
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			home := ShortDir(t)
-			env := append(way.env, "RON_LEDGER_KEYS_KEYRING="+keyring)
-			p := StartProcessEnv(t, bin, home, env, append(way.daemon, "--log-id", logID)...)
+			env := append(way.env, id, "RON_LEDGER_KEYS_KEYRING="+keyring)
+			p := StartProcessEnv(t, bin, home, env, way.daemon...)
 			got, exit := p.Append(append(way.append, "--token-file", token, journal)...)
 			if exit != 3 || got.Accepted != BankAccepted || got.Root != want.Root {
 				t.Errorf("exit %d, %+v, want the root %s", exit, got, want.Root)
