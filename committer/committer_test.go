@@ -18,7 +18,8 @@ import (
 // bench is a committer over a store in memory that can be closed and opened again.
 type bench struct {
 	t       testing.TB
-	fs      *store.FS
+	fs      *store.FS // nil: the disk, at dir
+	dir     string
 	hash    merkle.HashKind
 	options Options
 	store   *store.Store
@@ -27,7 +28,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, options Options) *bench {
-	b := &bench{t: t, fs: store.Memory(), hash: merkle.Blake3, options: options}
+	b := &bench{t: t, fs: store.Memory(), dir: "/home", hash: merkle.Blake3, options: options}
 	b.start()
 	t.Cleanup(func() {
 		if b.Committer != nil {
@@ -41,7 +42,7 @@ func (b *bench) start() {
 	b.t.Helper()
 	var err error
 	fatal := func(what string) { panic("fatal: " + what) }
-	if b.store, err = store.Open(store.Options{Dir: "/home", FS: b.fs, Hash: uint8(b.hash), Fatal: fatal}); err != nil {
+	if b.store, err = store.Open(store.Options{Dir: b.dir, FS: b.fs, Hash: uint8(b.hash), Fatal: fatal}); err != nil {
 		b.t.Fatal(err)
 	}
 	o := b.options
@@ -207,6 +208,47 @@ func TestRestartKeepsEverything(t *testing.T) {
 			}
 			if got := b.balance("a", ""); got != "800/0" {
 				t.Fatal(got)
+			}
+		})
+	}
+}
+
+func TestDryRunAnswersAndBooksNothing(t *testing.T) {
+	for _, atomic := range []bool{false, true} {
+		t.Run(fmt.Sprintf("atomic %t", atomic), func(t *testing.T) {
+			b := newBench(t, Options{})
+			known := mint("a", 100)
+			before := b.append(known)
+			known.Nonce = wire.Nonce{7: 1}
+			r := b.request(transfer("a", "new", 30), transfer("a", "b", 30))
+			if !atomic {
+				r = b.request(known, transfer("a", "new", 30), transfer("a", "b", 80))
+			}
+			r.DryRun, r.Atomic, r.Balances = true, atomic, true
+			b.do(r)
+			if r.First != 0 || r.Last != 0 || r.Size != 1 || r.Root != before.Root {
+				t.Fatalf("answer %+v", r)
+			}
+			if atomic && (r.Accepted != 2 || len(r.Results) != 0) {
+				t.Fatalf("accepted %d, results %+v", r.Accepted, r.Results)
+			}
+			if !atomic && (r.Accepted != 1 || len(r.Results) != 2 || r.Results[0].Seq != 1 || r.Results[1].Reason != wire.ReasonInsufficientFunds) {
+				t.Fatalf("accepted %d, results %+v", r.Accepted, r.Results)
+			}
+			if got := r.Found[0].Available.String(); got != "70" && got != "40" {
+				t.Fatalf("the answer says that %s would be left", got)
+			}
+			for account, want := range map[string]string{"a": "100/0", "b": "none", "new": "none"} {
+				if got := b.balance(account, ""); got != want {
+					t.Errorf("%s has %s, want %s", account, got, want)
+				}
+			}
+			if again := b.append(transfer("a", "new", 30)); again.First != 2 {
+				t.Fatalf("the next entry got number %d", again.First)
+			}
+			b.restart()
+			if got := b.balance("a", ""); got != "70/0" {
+				t.Error(got)
 			}
 		})
 	}

@@ -125,8 +125,10 @@ func TestBlockRoundTrip(t *testing.T) {
 func FuzzBlock(f *testing.F) {
 	for _, compress := range []bool{false, true} {
 		for _, last := range []bool{false, true} {
-			f.Add(encodeBlock(513, 4, last, compress, []Group{{First: 514, Count: 7}}))
-			f.Add(encodeBlock(1, 1, last, compress, nil))
+			key, value := encodeBlock(513, 4, last, compress, []Group{{First: 514, Count: 7}})
+			f.Add(key, value)
+			key, value = encodeBlock(1, 1, last, compress, nil)
+			f.Add(key, value)
 		}
 	}
 	f.Add([]byte{}, []byte{})

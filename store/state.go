@@ -28,7 +28,9 @@ type state struct {
 	brokenOnce sync.Once
 	broken     chan struct{} // closed after the first failed write
 	brokenBy   error         // set before broken is closed
-	discard    func(cause error)
+
+	discardOnce sync.Once
+	discard     func(cause error) // makes the next Open discard the state
 }
 
 // openState opens the state database if it fits the log, and else discards it.
@@ -70,6 +72,9 @@ func (s *Store) tryState(o *Options) error {
 	}
 	if err := st.load(); err != nil {
 		return err
+	}
+	if st.current.Size+1 < s.tail.First {
+		return fmt.Errorf("its mark is at %d", st.current.Size)
 	}
 	if st.current.Size == 0 {
 		return nil
