@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,11 +18,13 @@ type appendFlags struct {
 	batch, inflight, connections int
 	rejects                      string
 	retry                        time.Duration
-	atomic                       bool
+	atomic, judgeAgain           bool
 }
 
+var appendDefaults = appendFlags{batch: 256, inflight: 8, connections: 1, retry: 10 * time.Second}
+
 func (a *app) appendCommand() *cobra.Command {
-	var f appendFlags
+	f := appendDefaults
 	cmd := &cobra.Command{
 		Use: "append [FILE|-]", Short: "send entries from a file",
 		Long: `Append reads JSON Lines, one entry a line, from a file or from stdin, and sends them in
@@ -36,8 +37,8 @@ with an optional asset, and a ref where the kind has one. A missing nonce is mad
 (UUIDv7), a missing ts is now. A line that is none ends the file: everything before
 it is sent, nothing of it or behind it.
 
-Sending a file again books nothing twice: lines with a nonce come back as duplicates.
-When the connection breaks, what was not answered is sent again for up to --retry.
+Sending a file again books nothing twice: lines with a nonce come back as duplicates,
+and lines that were rejected are not judged anew where later ones are booked. the connection breaks, what was not answered is sent again for up to --retry.
 
 With --json the summary is one object: accepted, duplicate, rejected, last_seq, root,
 size, resent.`,
@@ -55,21 +56,25 @@ size, resent.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.IntVar(&f.batch, "batch", 256, "entries in a request")
-	flags.IntVar(&f.inflight, "inflight", 8, "requests under way at once")
-	flags.IntVar(&f.connections, "connections", 1, "connections that take turns")
+	flags.IntVar(&f.batch, "batch", f.batch, "entries in a request")
+	flags.IntVar(&f.inflight, "inflight", f.inflight, "requests under way at once")
+	flags.IntVar(&f.connections, "connections", f.connections, "connections that take turns")
 	flags.StringVar(&f.rejects, "rejects", "", "write rejected lines to this file as JSON Lines: line, reason, detail, entry")
-	flags.DurationVar(&f.retry, "retry", 10*time.Second, "how long to try again when the sidecar is busy or away")
+	flags.DurationVar(&f.retry, "retry", f.retry, "how long to try again when the sidecar is busy or away")
+	flags.BoolVar(&f.judgeAgain, "judge-again", false, "send lines that were rejected before, although later lines are booked")
 	flags.BoolVar(&f.atomic, "atomic", false, "the whole file as one request: all of it is booked, or nothing")
 	return cmd
 }
 
-func (a *app) append(ctx context.Context, path string, f *appendFlags) (err error) {
+func (a *app) append(ctx context.Context, path string, f *appendFlags) error {
 	in, err := a.openInput(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = in.close() }()
+	return errors.Join(a.appendFrom(ctx, in, f), in.close())
+}
+
+func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	rejects, err := a.openRejects(f.rejects)
 	if err != nil {
 		return err
@@ -81,6 +86,7 @@ func (a *app) append(ctx context.Context, path string, f *appendFlags) (err erro
 	s := newSender(clients, f.inflight, f.retry, rejects.add)
 	started := time.Now()
 	progress := a.startProgress(in)
+	s.atomic = f.atomic
 	err = f.sendFile(ctx, in, s)
 	if err != nil {
 		s.abandon(ctx)
@@ -105,54 +111,6 @@ func (a *app) connectAll(ctx context.Context, count int) (clients []*client.Clie
 		clients = append(clients, c)
 	}
 	return clients, nil
-}
-
-// sendFile sends every line of in. At a line that is no entry it sends what stands
-// before and returns the error.
-func (f *appendFlags) sendFile(ctx context.Context, in *input, s *sender) error {
-	limit, bytes := f.limits(s)
-	sh := s.blank()
-	var fields wire.Fields
-	var failed error
-	for {
-		line, err := in.next()
-		if err == nil {
-			err = in.locate(wire.ParseJSONEntry(line, &fields, lineDefaults))
-		}
-		if err == nil {
-			err = in.locate(sh.batch.Add(&fields))
-		}
-		if err != nil {
-			if err != io.EOF {
-				failed = err
-			}
-			break
-		}
-		sh.lines = append(sh.lines, in.line)
-		if sh.batch.Len() < limit && sh.batch.Size() <= bytes {
-			continue
-		}
-		if f.atomic {
-			if _, err := in.lines.Peek(1); err == io.EOF {
-				continue
-			}
-			return fmt.Errorf("%s: more than one request can hold: an atomic file has at most %d entries", in.name, limit)
-		}
-		if err := s.send(ctx, sh); err != nil {
-			return err
-		}
-		sh = s.blank()
-	}
-	if f.atomic && failed != nil {
-		return failed
-	}
-	if sh.batch.Len() > 0 {
-		sh.batch.Atomic = f.atomic
-		if err := s.send(ctx, sh); err != nil {
-			return errors.Join(failed, err)
-		}
-	}
-	return errors.Join(failed, s.settleDownTo(ctx, 0))
 }
 
 // limits returns how many entries, and after how many bytes no more entries, a

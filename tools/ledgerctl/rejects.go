@@ -51,23 +51,23 @@ type rejectionJSON struct {
 func (r *rejectsOutput) add(rejected rejection) error {
 	r.count++
 	if r.file != nil {
-		fields := rejected.Entry.Fields()
+		fields := rejected.entry.Fields()
 		entry := wire.AppendJSON(nil, &fields, wire.Recorded{})
-		return printJSON(r.buffered, rejectionJSON{rejected.Line, rejected.Reason.String(), rejected.Detail, entry})
+		return printJSON(r.buffered, rejectionJSON{rejected.line, rejected.reason, rejected.detail, entry})
 	}
 	if r.count > rejectsShown {
 		return nil
 	}
-	_, err := fmt.Fprintf(r.stderr, "line %d: %s\n", rejected.Line, refusalWords(rejected.Reason, rejected.Detail))
+	_, err := fmt.Fprintf(r.stderr, "line %d: %s\n", rejected.line, refusalWords(rejected.reason, rejected.detail))
 	return err
 }
 
 // refusalWords is a reason with what the sidecar said about it, if it did.
-func refusalWords(reason wire.Reason, detail string) string {
+func refusalWords(reason, detail string) string {
 	if detail == "" {
-		return reason.String()
+		return reason
 	}
-	return reason.String() + ": " + detail
+	return reason + ": " + detail
 }
 
 func (r *rejectsOutput) close() error {

@@ -27,7 +27,7 @@ const rootExample = `  ledgerctl mint bank 1000000            make money in an a
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use: "ledgerctl", Short: "the command line of ron-ledger", Long: rootHelp, Example: rootExample,
-		SilenceErrors: true, SilenceUsage: true,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
 		Args: unknownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -70,7 +70,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
-	add(groupOther, a.tokenCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.tokenCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -13,10 +13,11 @@ import (
 
 // shipment is one batch on its way, with the lines that its entries came from.
 type shipment struct {
-	batch   client.Batch
-	lines   []int
-	pending *client.Pending
-	resent  bool // a try before may have been booked
+	batch    client.Batch
+	lines    []int       // of its entries
+	withheld []rejection // lines that are not sent, since they were rejected before
+	pending  *client.Pending
+	resent   bool // a try before may have been booked
 }
 
 // sender sends batches in the order of the file and counts the answers in the same
@@ -33,6 +34,7 @@ type sender struct {
 	clients  []*client.Client
 	inflight int
 	patience time.Duration // how long to try again without any success
+	atomic   bool
 
 	window  []*shipment // sent and not counted, oldest first
 	free    []*shipment
@@ -56,22 +58,33 @@ type summary struct {
 	Size      uint64 `json:"size"`     // of its tree
 	Resent    int    `json:"resent"`   // requests that were sent again
 
-	reasons map[wire.Reason]int // of the rejected ones
+	reasons map[string]int // of the rejected ones
 }
 
-// rejection is one line of --rejects.
+// rejection is one rejected line.
 type rejection struct {
-	Line   int
-	Reason wire.Reason
-	Detail string
-	Entry  wire.Entry
+	line   int
+	reason string
+	detail string
+	entry  wire.Entry
+}
+
+// add appends an entry.
+func (sh *shipment) add(line int, e wire.Entry) error {
+	sh.lines = append(sh.lines, line)
+	return sh.batch.AddRaw(e)
+}
+
+// withhold notes that an entry is not sent.
+func (sh *shipment) withhold(line int, e wire.Entry) {
+	sh.withheld = append(sh.withheld, rejection{line, reasonBefore, detailBefore, wire.Entry(bytes.Clone(e))})
 }
 
 func newSender(clients []*client.Client, inflight int, patience time.Duration, reject func(rejection) error) *sender {
 	head := clients[0].Welcome().Head
 	return &sender{
 		clients: clients, inflight: inflight, patience: patience, success: time.Now(), high: head.Size,
-		sum:    summary{Size: head.Size, Root: merkle.Hash(head.Root).String(), reasons: make(map[wire.Reason]int)},
+		sum:    summary{Size: head.Size, Root: merkle.Hash(head.Root).String(), reasons: make(map[string]int)},
 		reject: reject,
 	}
 }
@@ -100,7 +113,7 @@ func (s *sender) send(ctx context.Context, sh *shipment) error {
 		s.turn = (s.turn + 1) % len(s.clients)
 	}
 	s.inTurn++
-	sh.pending = s.clients[s.turn].Submit(ctx, &sh.batch)
+	s.submit(ctx, sh)
 	s.window = append(s.window, sh)
 	return nil
 }
@@ -109,53 +122,128 @@ func (s *sender) send(ctx context.Context, sh *shipment) error {
 func (s *sender) settleDownTo(ctx context.Context, n int) error {
 	for len(s.window) > n {
 		oldest := s.window[0]
-		result, err := oldest.pending.Wait(ctx)
-		if err == nil {
-			err = s.count(oldest, result)
-			if err != nil {
+		result, err := oldest.wait(ctx)
+		if err != nil {
+			if err := s.sendAgain(ctx, err); err != nil {
 				return err
 			}
-			s.window = append(s.window[:0], s.window[1:]...)
-			oldest.batch.Reset()
-			*oldest = shipment{batch: oldest.batch, lines: oldest.lines[:0]}
-			s.free = append(s.free, oldest)
 			continue
 		}
-		if err := s.sendAgain(ctx, err); err != nil {
+		if err := s.count(oldest, result); err != nil {
+			return err
+		}
+		s.window = append(s.window[:0], s.window[1:]...)
+		s.recycle(oldest)
+	}
+	return nil
+}
+
+func (s *sender) recycle(sh *shipment) {
+	sh.batch.Reset()
+	*sh = shipment{batch: sh.batch, lines: sh.lines[:0], withheld: sh.withheld[:0]}
+	s.free = append(s.free, sh)
+}
+
+// sendAgain sends everything under way once more, after a pause, or gives up with
+// the failure.
+func (s *sender) sendAgain(ctx context.Context, failure error) error {
+	refused := false // by a server that judged later requests all the same, perhaps
+	for _, sh := range s.window {
+		_, err := sh.wait(ctx)
+		var reason *client.ReasonError
+		if refused = refused || errors.As(err, &reason); err != nil && ctx.Err() != nil {
+			return failure
+		}
+	}
+	for failure != nil {
+		if err := s.pause(ctx, failure); err != nil {
+			return err
+		}
+		failure = s.clients[s.turn].Reconnect(ctx)
+		if failure == nil && !refused && !s.atomic {
+			failure = s.withholdJudged(ctx)
+		}
+	}
+	for _, sh := range s.window {
+		sh.resent = true
+		s.submit(ctx, sh)
+		s.sum.Resent++
+	}
+	return nil
+}
+
+// withholdJudged takes out of the window what was rejected by a try whose answer
+// was lost.
+func (s *sender) withholdJudged(ctx context.Context) error {
+	var entries []wire.Entry
+	for _, sh := range s.window {
+		for _, e := range sh.batch.All() {
+			entries = append(entries, e)
+		}
+	}
+	rejected, _, err := judged(ctx, s.clients[s.turn], entries)
+	if err != nil {
+		return err
+	}
+	for k, sh := range s.window {
+		kept := s.blank()
+		kept.withheld = append(kept.withheld, sh.withheld...)
+		for i, e := range sh.batch.All() {
+			if rejected[0] {
+				kept.withhold(sh.lines[i], e)
+			} else if err := kept.add(sh.lines[i], e); err != nil {
+				return err
+			}
+			rejected = rejected[1:]
+		}
+		s.window[k] = kept
+	}
+	return nil
+}
+
+// pause waits before another try, or gives up with the failure.
+func (s *sender) pause(ctx context.Context, failure error) error {
+	retryAfter, ok := client.Retryable(failure)
+	if !ok || ctx.Err() != nil || time.Since(s.success) > s.patience || s.backoff.Wait(ctx, retryAfter) != nil {
+		return failure
+	}
+	return nil
+}
+
+// finish sends what is left and waits for all answers.
+func (s *sender) finish(ctx context.Context, sh *shipment) error {
+	if sh.batch.Len() > 0 {
+		if err := s.send(ctx, sh); err != nil {
+			return err
+		}
+		sh = s.blank()
+	}
+	if err := s.settleDownTo(ctx, 0); err != nil {
+		return err
+	}
+	for _, r := range sh.withheld { // behind the last line that was sent
+		if err := s.countRejected(r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// sendAgain sends everything under way once more, after a pause, or gives up with
-// the failure.
-func (s *sender) sendAgain(ctx context.Context, failure error) error {
-	for _, sh := range s.window[1:] {
-		if _, err := sh.pending.Wait(ctx); err != nil && ctx.Err() != nil {
-			return failure
-		}
-	}
-	for {
-		retryAfter, ok := client.Retryable(failure)
-		if !ok || ctx.Err() != nil || time.Since(s.success) > s.patience {
-			return failure
-		}
-		if s.backoff.Wait(ctx, retryAfter) != nil {
-			return failure
-		}
-		if err := s.clients[s.turn].Reconnect(ctx); err == nil {
-			break
-		} else if _, ok := client.Retryable(err); !ok {
-			return err
-		}
-	}
-	for _, sh := range s.window {
-		sh.resent = true
+// submit sends a shipment over the connection whose turn it is.
+func (s *sender) submit(ctx context.Context, sh *shipment) {
+	sh.pending = nil
+	if sh.batch.Len() > 0 {
+		sh.batch.Atomic = s.atomic
 		sh.pending = s.clients[s.turn].Submit(ctx, &sh.batch)
-		s.sum.Resent++
 	}
-	return nil
+}
+
+// wait waits for the answer. A shipment of which everything is withheld has none.
+func (sh *shipment) wait(ctx context.Context) (*client.AppendResult, error) {
+	if sh.pending == nil {
+		return new(client.AppendResult), nil
+	}
+	return sh.pending.Wait(ctx)
 }
 
 // count counts the answer to the oldest shipment. New entries get rising sequence
@@ -165,16 +253,17 @@ func (s *sender) sendAgain(ctx context.Context, failure error) error {
 func (s *sender) count(sh *shipment, r *client.AppendResult) error {
 	s.backoff.Reset()
 	s.success = time.Now()
-	if r.Accepted+len(r.Results) != sh.batch.Len() {
-		return fmt.Errorf("count answers: %d for %d entries", r.Accepted+len(r.Results), sh.batch.Len())
-	}
+	withheld := sh.withheld
 	for i := range sh.batch.Len() {
+		for ; len(withheld) > 0 && withheld[0].line < sh.lines[i]; withheld = withheld[1:] {
+			if err := s.countRejected(withheld[0]); err != nil {
+				return err
+			}
+		}
 		seq, result := r.Outcome(i)
 		switch {
 		case result != nil && result.Outcome == wire.OutcomeRejected:
-			s.sum.Rejected++
-			s.sum.reasons[result.Reason]++
-			if err := s.reject(rejection{sh.lines[i], result.Reason, result.Detail, sh.batch.Entry(i)}); err != nil {
+			if err := s.countRejected(rejection{sh.lines[i], result.Reason.String(), result.Detail, sh.batch.Entry(i)}); err != nil {
 				return err
 			}
 		case result == nil, sh.resent && seq > s.high:
@@ -185,15 +274,28 @@ func (s *sender) count(sh *shipment, r *client.AppendResult) error {
 		}
 		s.sum.LastSeq = max(s.sum.LastSeq, seq)
 	}
-	s.sum.Root, s.sum.Size = r.Root.String(), r.Size
+	for _, r := range withheld {
+		if err := s.countRejected(r); err != nil {
+			return err
+		}
+	}
+	if sh.pending != nil {
+		s.sum.Root, s.sum.Size = r.Root.String(), r.Size
+	}
 	return nil
+}
+
+func (s *sender) countRejected(r rejection) error {
+	s.sum.Rejected++
+	s.sum.reasons[r.reason]++
+	return s.reject(r)
 }
 
 // abandon waits for what is still under way after a failure, so that what is known
 // of it is counted.
 func (s *sender) abandon(ctx context.Context) {
 	for _, sh := range s.window {
-		if result, err := sh.pending.Wait(ctx); err == nil {
+		if result, err := sh.wait(ctx); err == nil {
 			_ = s.count(sh, result) // the failure before it is the one to report
 		}
 	}
