@@ -11,7 +11,8 @@ import (
 
 var (
 	recipeLine  = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*)(?: [^:=\n]*(?:"[^"\n]*"[^:=\n]*)*)?(?:=[^:\n]*)?:(?:\s|$)`)
-	justCommand = regexp.MustCompile("(?:`|^|[ \t]|\\$ )just ([a-z][a-z0-9-]*)")
+	justQuoted  = regexp.MustCompile("`just ([a-z][a-z0-9-]*)")
+	justInCI    = regexp.MustCompile(`(?m)^[^#\n]*\bjust ([a-z][a-z0-9-]*)`)
 	link        = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading     = regexp.MustCompile(`^#{1,6} +(.+)$`)
 	slugDropped = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
@@ -114,19 +115,22 @@ func recipes(t *testing.T) (list []string) {
 }
 
 // TestDocsRecipes holds the recipes of the Justfile against those that documents
-// and .ci/run name, in both directions where people look for them.
+// and .ci/run name, in both directions.
 func TestDocsRecipes(t *testing.T) {
 	known := recipes(t)
 	named := map[string]bool{}
-	for _, file := range append([]string{".ci/run"}, paths(documents(t))...) {
-		for line := range strings.Lines(read(t, file)) {
-			for _, m := range justCommand.FindAllStringSubmatch(line, -1) {
-				named[m[1]] = true
-				if !slices.Contains(known, m[1]) && strings.Contains(line, "`just "+m[1]) {
-					t.Errorf("%s names the recipe %q, which Justfile does not have; it has %s", file, m[1], strings.Join(known, ", "))
-				}
+	look := func(file string, command *regexp.Regexp) {
+		for _, m := range command.FindAllStringSubmatch(read(t, file), -1) {
+			named[m[1]] = true
+			if !slices.Contains(known, m[1]) {
+				t.Errorf("%s names the recipe %q, which Justfile does not have; it has %s", file, m[1], strings.Join(known, ", "))
 			}
 		}
+	}
+	look(".ci/run", justInCI)
+	clear(named) // people do not look there
+	for _, d := range documents(t) {
+		look(d.path, justQuoted)
 	}
 	for _, recipe := range known {
 		if recipe != "default" && !named[recipe] {
