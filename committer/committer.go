@@ -209,8 +209,9 @@ func (c *Committer) run() {
 	for {
 		if c.writing == nil {
 			queue = c.drain(queue)
-			if !c.open.empty() || c.mustCut(queue == nil) {
-				c.seal()
+			cut := c.mustCut(queue == nil)
+			if cut || !c.open.empty() {
+				c.seal(cut)
 				continue
 			}
 			if queue == nil && !c.inCheckpoint {
@@ -278,8 +279,9 @@ func (c *Committer) accept(r *Request) {
 }
 
 // seal ends the open commit: reads see what it leaves behind, the root is
-// computed, conservation is checked, and the writer gets it.
-func (c *Committer) seal() {
+// computed, conservation is checked, and the writer gets it. cut asks for a
+// checkpoint before its time.
+func (c *Committer) seal(cut bool) {
 	l, p := c.ledger, c.open
 	for _, r := range p.requests {
 		switch r.Op {
@@ -299,7 +301,7 @@ func (c *Committer) seal() {
 	if p.commit.Count > 0 {
 		c.noteRoot(&p.commit)
 	}
-	if c.mustCut(false) || !c.inCheckpoint && l.seq-c.cutAt >= uint64(c.options.CheckpointEntries) {
+	if cut || !c.inCheckpoint && l.seq-c.cutAt >= uint64(c.options.CheckpointEntries) {
 		p.checkpoint = c.cutCheckpoint(p)
 	}
 	c.stats.accounts.Store(int64(len(l.accounts.byName)))

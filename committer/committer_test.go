@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -17,7 +18,8 @@ import (
 // bench is a committer over a store in memory that can be closed and opened again.
 type bench struct {
 	t       testing.TB
-	fs      *store.FS
+	fs      *store.FS // nil: the disk, at dir
+	dir     string
 	hash    merkle.HashKind
 	options Options
 	store   *store.Store
@@ -26,7 +28,7 @@ type bench struct {
 }
 
 func newBench(t testing.TB, options Options) *bench {
-	b := &bench{t: t, fs: store.Memory(), hash: merkle.Blake3, options: options}
+	b := &bench{t: t, fs: store.Memory(), dir: "/home", hash: merkle.Blake3, options: options}
 	b.start()
 	t.Cleanup(func() {
 		if b.Committer != nil {
@@ -40,7 +42,7 @@ func (b *bench) start() {
 	b.t.Helper()
 	var err error
 	fatal := func(what string) { panic("fatal: " + what) }
-	if b.store, err = store.Open(store.Options{Dir: "/home", FS: b.fs, Hash: uint8(b.hash), Fatal: fatal}); err != nil {
+	if b.store, err = store.Open(store.Options{Dir: b.dir, FS: b.fs, Hash: uint8(b.hash), Fatal: fatal}); err != nil {
 		b.t.Fatal(err)
 	}
 	o := b.options
@@ -49,7 +51,7 @@ func (b *bench) start() {
 	o.NowNs = func() int64 { return int64(time.Since(start)) }
 	o.Fatal = fatal
 	if o.Log == nil {
-		o.Log = zaptest.NewLogger(b.t, zaptest.Level(1))
+		o.Log = zaptest.NewLogger(b.t, zaptest.Level(zap.WarnLevel))
 	}
 	if b.Committer, err = Open(b.store, o); err != nil {
 		b.t.Fatal(err)

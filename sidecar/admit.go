@@ -147,7 +147,7 @@ func (r *request) hash() {
 func allowed(e wire.Entry, rights *capability.Rights, reversals bool) wire.Fault {
 	amount := e.Amount()
 	kind := e.Kind()
-	if denial := rights.Entry(uint8(kind), e.Account(), e.Counterparty(), e.Asset(), amount.Hi, amount.Lo); denial != 0 {
+	if denial := rights.Entry(uint8(kind), e.Account(), e.Counterparty(), e.Asset(), amount.Hi, amount.Lo); denial != capability.Granted {
 		return wire.Fault{Reason: wire.ReasonPolicyDenied, Detail: denial.String()}
 	}
 	if kind == wire.KindReverse && !reversals {

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"errors"
 	"os"
 	"time"
 
@@ -22,14 +21,15 @@ func (ss *session) hello(id uint64, payload []byte) error {
 	if m.MinVersion > wire.Version1 || m.MaxVersion < wire.Version1 {
 		return ss.refuse(id, wire.Fault{Reason: wire.ReasonMalformed, Offset: 4, Detail: "this server speaks protocol version 1 alone"})
 	}
-	token := capability.Token(m.Token)
-	var handed capability.Token
+	token := m.Token
+	var handed []byte
 	if len(token) == 0 {
 		if !ss.ownUID() {
 			ss.sidecar.metrics.authFailed("token")
 			return ss.refuse(id, wire.Fault{Reason: wire.ReasonUnauth, Detail: "no token: HELLO carries the token that says what the connection may do"})
 		}
-		token, handed = ss.sidecar.identity.OwnToken, ss.sidecar.identity.OwnToken
+		handed = ss.sidecar.identity.OwnToken.Bytes()
+		token = handed
 	}
 	var words []string
 	if len(token) > 0 {
@@ -56,7 +56,7 @@ func (ss *session) auth(id uint64, payload []byte) error {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
-	rights, fault := ss.verify(capability.Token(m.Token))
+	rights, fault := ss.verify(m.Token)
 	if !fault.OK() {
 		ss.out.fail(id, fault, 0)
 		return nil
@@ -68,22 +68,26 @@ func (ss *session) auth(id uint64, payload []byte) error {
 }
 
 // verify checks a token against the keyring and the connection it came over.
-func (ss *session) verify(token capability.Token) (*capability.Rights, wire.Fault) {
+func (ss *session) verify(encoded []byte) (*capability.Rights, wire.Fault) {
 	identity := ss.sidecar.identity
-	rights, err := capability.Verify(token, identity.Keyring, identity.Revocations)
+	token, err := capability.TokenFromBytes(encoded)
+	var rights *capability.Rights
 	if err == nil {
-		err = ss.holds(rights, time.Now())
+		rights, err = capability.Verify(token, identity.Keyring, identity.Revocations)
+	}
+	if err == nil {
+		err = ss.holds(rights, time.Now()).Err()
 	}
 	if err != nil {
 		ss.sidecar.metrics.authFailed("token")
-		return nil, faultOf(err)
+		return nil, refusedToken(err)
 	}
 	return rights, wire.Fault{}
 }
 
 // holds checks the caveats that are about the connection and the time. They are
 // checked on every request, since a connection can outlive them.
-func (ss *session) holds(rights *capability.Rights, now time.Time) error {
+func (ss *session) holds(rights *capability.Rights, now time.Time) capability.Denial {
 	return rights.Session(ss.peer.UID, ss.peer.GID, ss.peer.Groups, ss.sidecar.logID, now.Unix())
 }
 
@@ -93,9 +97,9 @@ func (ss *session) authorised(op capability.Op, now time.Time) (*capability.Righ
 	if rights == nil {
 		return nil, wire.Fault{Reason: wire.ReasonUnauth, Detail: "this connection has no token"}
 	}
-	if err := ss.holds(rights, now); err != nil {
+	if denial := ss.holds(rights, now); denial != capability.Granted {
 		ss.sidecar.metrics.authFailed("token")
-		return nil, faultOf(err)
+		return nil, refusedToken(denial.Err())
 	}
 	if !rights.May(op) {
 		return nil, wire.Fault{Reason: wire.ReasonPolicyDenied, Detail: "the token does not grant this operation (op caveat)"}
@@ -105,13 +109,11 @@ func (ss *session) authorised(op capability.Op, now time.Time) (*capability.Righ
 
 func (ss *session) ownUID() bool { return int(ss.peer.UID) == os.Getuid() }
 
-// faultOf says on the wire why a token was refused.
-func faultOf(err error) wire.Fault {
-	var refused interface{ Reason() string }
-	if errors.As(err, &refused) {
-		if reason, ok := wire.ParseReason(refused.Reason()); ok {
-			return wire.Fault{Reason: reason, Detail: err.Error()}
-		}
+// refusedToken says on the wire why a token was refused.
+func refusedToken(err error) wire.Fault {
+	reason, ok := wire.ParseReason(capability.ReasonOf(err))
+	if !ok {
+		reason = wire.ReasonCapInvalid
 	}
-	return wire.Fault{Reason: wire.ReasonCapInvalid, Detail: "the token was refused"}
+	return wire.Fault{Reason: reason, Detail: err.Error()}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -122,7 +123,10 @@ func (ss *session) answerEntries(ctx context.Context, id uint64, payload []byte)
 		}
 		m.From, m.To, size = find.First, find.First, find.Size
 	}
-	tail := s.store.Last()
+	tail, err := s.store.Last()
+	if err != nil {
+		return ss.failed("reading the end of the log", err)
+	}
 	answer := wire.EntriesAnswer{Size: size}
 	if tail.Size > 0 {
 		answer.Oldest = tail.First
@@ -194,12 +198,18 @@ func (ss *session) answerListing(ctx context.Context, id uint64, m *wire.Account
 	defer func() { _ = listing.Close() }()
 	page := listingPage{session: ss, id: id, limit: m.Limit, asked: m}
 	page.answer.Size, page.answer.Root = listing.Mark().Size, listing.Mark().Root
-	for row, err := range listing.From(m.After, m.Prefix) {
+	for row, err := range listing.Rows(slices.MaxFunc([][]byte{m.After, m.Prefix}, bytes.Compare)) {
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
 			return ss.failed("listing balances", err)
+		}
+		if len(m.Prefix) > 0 && !bytes.HasPrefix(row.Name, m.Prefix) {
+			break // the rows are sorted and begin with the prefix
+		}
+		if bytes.Equal(row.Name, m.After) {
+			continue
 		}
 		if !page.add(&row) {
 			break

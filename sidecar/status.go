@@ -42,7 +42,8 @@ type Status struct {
 
 // Status reports how the sidecar is.
 func (s *Sidecar) Status() Status {
-	head, tail, stats := s.committer.Head(), s.store.Last(), s.committer.Stats()
+	head, stats := s.committer.Head(), s.committer.Stats()
+	tail, _ := s.store.Last() // what fails to be read is shown as unknown
 	status := Status{
 		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Hash: s.hash.String(),
 		Size: head.Size, Root: head.Root, RootMs: head.TimeMs, Oldest: tail.First,

@@ -62,10 +62,7 @@ func (s *Store) Append(c *Commit) error {
 		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
 	}
 	s.appender.encode(c)
-	if err := s.appender.batch.Commit(pebble.Sync); err != nil {
-		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
-	}
-	s.appender.batch.Reset()
+	s.commitBatch(c)
 	if s.failed.thrown.Load() { // a background failure of the log while this commit was on its way
 		return ErrFailed
 	}
@@ -74,6 +71,21 @@ func (s *Store) Append(c *Commit) error {
 		s.failed.fatal(err.Error())
 	}
 	return nil
+}
+
+// commitBatch writes and syncs the batch. Some of Pebble's failures are panics.
+func (s *Store) commitBatch(c *Commit) {
+	defer func() {
+		if cause := recover(); cause != nil && !s.failed.thrown.Load() {
+			s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, cause))
+		} else if cause != nil {
+			panic(cause)
+		}
+	}()
+	if err := s.appender.batch.Commit(pebble.Sync); err != nil {
+		s.failed.fatal(fmt.Sprintf("append commit at %d: %v", c.First, err))
+	}
+	s.appender.batch.Reset()
 }
 
 // checkContinues checks that c is well formed and begins where the log ends.

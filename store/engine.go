@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync/atomic"
 	"time"
@@ -49,7 +50,7 @@ func engineOptions(fsys vfs.FS, cache *pebble.Cache, files *pebble.FileCache) *p
 
 // logOptions: blocks arrive in key order, so tables never overlap and a compaction only moves them;
 // one is asked for as soon as a table is flushed. Blocks are compressed by us or not at all.
-func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.Options {
+func logOptions(o *Options, common *pebble.Options, fatal func(string), w *stalls) *pebble.Options {
 	common.MemTableSize = uint64(o.MemtableBytes)
 	common.L0CompactionThreshold = 2
 	common.LBaseMaxBytes = 1 << 30
@@ -59,6 +60,8 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.
 	common.CompactionConcurrencyRange = func() (int, int) { return 1, 1 }
 	common.Logger = logger{log: o.Logger.Named("log").Sugar(), fatal: fatal}
 	common.EventListener = &pebble.EventListener{
+		WriteStallBegin: w.begin,
+		WriteStallEnd:   w.end,
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				fatal(fmt.Sprintf("write the log in the background: %v", err))
@@ -70,7 +73,7 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string)) *pebble.
 
 // stateOptions: no WAL, since a checkpoint is flushed as a whole and can be made again from the log.
 // Filters keep a look-up that misses from reading a data block.
-func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebble.Options {
+func stateOptions(o *Options, common *pebble.Options, broken func(error), w *stalls) *pebble.Options {
 	common.MemTableSize = stateMemtableBytes
 	common.DisableWAL = true
 	common.L0CompactionThreshold = 4
@@ -82,6 +85,8 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebbl
 	}
 	common.Logger = logger{log: o.Logger.Named("state").Sugar(), fatal: func(msg string) { broken(errors.New(msg)) }}
 	common.EventListener = &pebble.EventListener{
+		WriteStallBegin: w.begin,
+		WriteStallEnd:   w.end,
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				broken(err)
@@ -92,25 +97,45 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error)) *pebbl
 	return common
 }
 
-// openEngine opens the database at dir. Where there is none, it is created, closed and opened again
-// before anybody writes to it: Open makes the first WAL before it raises the format, and only a WAL
-// of the newest format tells a damaged record from the end of the log.
-func openEngine(dir string, o *pebble.Options, create bool) (*pebble.DB, error) {
-	if create {
-		db, err := pebble.Open(dir, o)
-		if err == nil {
-			err = db.Close()
-		}
-		if err != nil {
-			return nil, fmt.Errorf("create database %s: %w", dir, err)
+// openEngine opens the database dir/name, and makes it first when it is missing.
+func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, error) {
+	path := fsys.PathJoin(dir, name)
+	if _, err := fsys.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if err := createEngine(fsys, dir, name, o); err != nil {
+			return nil, fmt.Errorf("create database %s: %w", path, err)
 		}
 	}
 	o.ErrorIfNotExists = true
-	db, err := pebble.Open(dir, o)
+	db, err := pebble.Open(path, o)
 	if err != nil {
-		return nil, fmt.Errorf("open database %s: %w", dir, err)
+		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return db, nil
+}
+
+// createEngine makes an empty database under another name and then gives it its own, so that a
+// crash leaves a whole one or none. It is closed before anybody writes to it: Open makes the first
+// WAL before it raises the format, and only a WAL of the newest format tells a damaged record from
+// the end of the log.
+func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
+	path, tmp := fsys.PathJoin(dir, name), fsys.PathJoin(dir, name+".new")
+	if err := fsys.RemoveAll(tmp); err != nil {
+		return err
+	}
+	if err := makeDir(fsys, tmp); err != nil {
+		return err
+	}
+	db, err := pebble.Open(tmp, o)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Close(), syncDir(fsys, tmp)); err != nil {
+		return err
+	}
+	if err := fsys.Rename(tmp, path); err != nil {
+		return err
+	}
+	return syncDir(fsys, dir)
 }
 
 // failure is the one-way switch that is thrown when the log's state on disk is unknown.

@@ -83,6 +83,8 @@ func (p *readers) close() error {
 	return err
 }
 
+var errRow = errors.New("a row of the state does not decode")
+
 // get looks the key up and appends its value to dst.
 func (st *state) get(r *reader, key, dst []byte) ([]byte, bool, error) {
 	if !r.it.SeekPrefixGE(key) || !bytes.Equal(r.it.Key(), key) {
@@ -105,12 +107,12 @@ func (s *Store) lookup(dst []byte, want int, what string, key func([]byte) []byt
 	}
 	value, ok, err := st.get(r, key(r.key[:0]), dst)
 	if err == nil && ok && want >= 0 && len(value) != want {
-		err = fmt.Errorf("its row is %d bytes long instead of %d: %w", len(value), want, pebble.ErrCorruption)
+		err = fmt.Errorf("%w: its row is %d bytes long instead of %d", errRow, len(value), want)
 	}
 	if err != nil {
 		_ = r.it.Close()
-		if errors.Is(err, pebble.ErrCorruption) {
-			st.discard(err)
+		if pebble.IsCorruptionError(err) || errors.Is(err, errRow) {
+			st.discardOnce.Do(func() { st.discard(err) })
 		}
 		return dst, false, fmt.Errorf("look up %s: %w", what, err)
 	}

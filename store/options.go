@@ -39,7 +39,8 @@ type Options struct {
 	// MemtableBytes is the size of a memtable of the log. It bounds what an unclean start reads
 	// again. 256 KiB .. 256 MiB, default 16 MiB. Pebble keeps at most four of them.
 	MemtableBytes int64
-	// CacheBytes bounds the block cache, shared by both databases. 1 MiB .. 1 GiB, default 24 MiB.
+	// CacheBytes is the room for blocks in the cache that both databases share, next to their
+	// memtables; while those are small, blocks may take their room too. 1 MiB .. 1 GiB, default 24 MiB.
 	CacheBytes int64
 	// LogID and Hash are used at creation alone: the log id (zero = drawn at random) and the hash of
 	// the tree (zero = HashBLAKE3). A Hash that differs from that of an existing ledger is an error.

@@ -90,6 +90,9 @@ func (s *Store) Record(seq uint64, dst []byte) ([]byte, error) {
 	if b == nil {
 		var err error
 		if b, err = s.readBlock(seq); err != nil {
+			if seq < s.durable().First { // pruned meanwhile
+				err = ErrNotFound
+			}
 			return dst, fmt.Errorf("read record %d: %w", seq, err)
 		}
 		s.blocks.put(b)

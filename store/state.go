@@ -3,7 +3,6 @@ package store
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -19,6 +18,7 @@ type state struct {
 	db      *pebble.DB
 	options *pebble.Options
 	readers readers
+	stalls  stalls
 	writeMu sync.Mutex // held by Checkpoint and Prune
 
 	mu      sync.RWMutex
@@ -28,14 +28,15 @@ type state struct {
 	brokenOnce sync.Once
 	broken     chan struct{} // closed after the first failed write
 	brokenBy   error         // set before broken is closed
-	discard    func(cause error)
+
+	discardOnce sync.Once
+	discard     func(cause error) // makes the next Open discard the state
 }
 
 // openState opens the state database if it fits the log, and else discards it.
 func (s *Store) openState(o *Options) error {
-	dir := s.fs.PathJoin(s.dir, stateDirName)
 	s.state.discard = s.discardStateLater
-	cause := s.tryState(o, dir)
+	cause := s.tryState(o)
 	if cause == nil {
 		return nil
 	}
@@ -49,32 +50,31 @@ func (s *Store) openState(o *Options) error {
 	if err := removeState(s.fs, s.dir); err != nil {
 		return fmt.Errorf("discard the state: %w", err)
 	}
-	if err := s.tryState(o, dir); err != nil {
+	if err := s.tryState(o); err != nil {
 		return fmt.Errorf("make a new state: %w", err)
 	}
 	return nil
 }
 
-// tryState opens the state at dir, makes it when it is missing, and checks its mark against the log.
+// tryState opens the state, makes it when it is missing, and checks its mark against the log.
 // It returns why the state cannot be used.
-func (s *Store) tryState(o *Options, dir string) error {
+func (s *Store) tryState(o *Options) error {
 	if _, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName)); err == nil {
 		return fmt.Errorf("found the file %s", rebuildName)
 	}
-	_, err := s.fs.Stat(dir)
-	create := errors.Is(err, fs.ErrNotExist)
-	if err := makeDir(s.fs, dir); err != nil {
-		return err
-	}
+	var err error
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown)
+	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown, &st.stalls)
 	st.options.EnsureDefaults()
-	if st.db, err = openEngine(dir, st.options, create); err != nil {
+	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {
 		return err
 	}
 	if err := st.load(); err != nil {
 		return err
+	}
+	if st.current.Size+1 < s.tail.First {
+		return fmt.Errorf("its mark is at %d", st.current.Size)
 	}
 	if st.current.Size == 0 {
 		return nil

@@ -39,8 +39,9 @@ type Store struct {
 	tailMu sync.RWMutex
 	tail   Tail
 
-	blocks blockCache
-	state  state
+	blocks    blockCache
+	logStalls stalls
+	state     state
 }
 
 // Open opens the home at o.Dir and makes it when there is none. It reads the ends of the log, the
@@ -59,7 +60,8 @@ func Open(o Options) (_ *Store, err error) {
 		s.failed.report = reportAndExit(o.Logger)
 	}
 	s.fs, s.stopFS = o.fileSystem()
-	s.cache = pebble.NewCache(o.CacheBytes)
+	// Pebble takes its memtables out of the cache, so room for two of each is added to it.
+	s.cache = pebble.NewCache(o.CacheBytes + 2*o.MemtableBytes + 2*stateMemtableBytes)
 	s.files = pebble.NewFileCache(1, openFilesMax)
 	defer func() {
 		if err != nil {
@@ -144,11 +146,9 @@ func (s *Store) openLog(o *Options, create bool) error {
 	if _, err := s.fs.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
-	if err := makeDir(s.fs, dir); err != nil {
-		return fmt.Errorf("make directory of the log: %w", err)
-	}
 	var err error
-	if s.log, err = openEngine(dir, logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal), create); err != nil {
+	options := logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
 		return err
 	}
 	if s.tail, err = readTail(s.log); err != nil {

@@ -15,8 +15,8 @@ const DefaultMaxFrame = 1 << 20
 // FrameType says what the payload of a frame is. The numbers are frozen.
 type FrameType uint8
 
-// The types of frames. A request has an even number, its answer the next one;
-// ERROR can answer any request.
+// The types of frames. An answer has the number behind its request's; ERROR can
+// answer any request.
 const (
 	FrameHello          FrameType = 0x01
 	FrameWelcome        FrameType = 0x02

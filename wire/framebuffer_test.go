@@ -105,7 +105,8 @@ func TestFrameBufferMemory(t *testing.T) {
 	}
 }
 
-// TestFrameBufferLargeBuffersAreReused runs large and small frames in turn.
+// TestFrameBufferAllocations reads frame after frame, of which the largest do not
+// fit in the small buffer.
 func TestFrameBufferAllocations(t *testing.T) {
 	for _, size := range []int{0, 1000, 200_000} {
 		fb := NewFrameBuffer(DefaultMaxFrame)

@@ -21,7 +21,8 @@ type Recorded struct {
 const jsonTime = "2006-01-02T15:04:05.000Z07:00"
 
 // AppendJSON appends an entry as one JSON object, without a line break.
-// ParseJSONEntry reads it back to the same fields. Strings are escaped so far
+// ParseJSONEntry reads it back to the same fields, unless it is of a kind that no
+// client can send. Strings are escaped so far
 // that a terminal shows them and obeys none of them.
 func AppendJSON(dst []byte, f *Fields, r Recorded) []byte {
 	dst = append(dst, '{')
@@ -43,11 +44,11 @@ func AppendJSON(dst []byte, f *Fields, r Recorded) []byte {
 		dst = appendJSONMember(dst, "asset", f.Asset.String())
 	}
 	dst = append(dst, `,"nonce":"`...)
-	dst = f.Nonce.AppendText(dst)
+	dst = f.Nonce.AppendUUID(dst)
 	dst = append(dst, '"')
 	if f.Kind.HasRef() {
 		dst = append(dst, `,"ref":"`...)
-		dst = f.Ref.AppendText(dst)
+		dst = f.Ref.AppendUUID(dst)
 		dst = append(dst, '"')
 	}
 	dst = append(dst, `,"ts":`...)

@@ -52,10 +52,10 @@ func nonceFromBase64(s string) (n Nonce, ok bool) {
 }
 
 // String returns n as a UUID.
-func (n Nonce) String() string { return string(n.AppendText(nil)) }
+func (n Nonce) String() string { return string(n.AppendUUID(nil)) }
 
-// AppendText appends n as a UUID.
-func (n Nonce) AppendText(dst []byte) []byte {
+// AppendUUID appends n as a UUID.
+func (n Nonce) AppendUUID(dst []byte) []byte {
 	dst = hex.AppendEncode(dst, n[:4])
 	for i := 4; i < len(n); {
 		width := 2

@@ -74,6 +74,35 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+// TestFrameTypes freezes the numbers and names of the frames.
+func TestFrameTypes(t *testing.T) {
+	frozen := map[FrameType]string{
+		0x01: "HELLO", 0x02: "WELCOME", 0x03: "AUTH", 0x04: "OK", 0x10: "APPEND", 0x11: "APPENDED",
+		0x20: "ROOTS", 0x21: "ROOTS_ANSWER", 0x22: "ENTRIES", 0x23: "ENTRIES_ANSWER", 0x24: "ACCOUNT", 0x25: "ACCOUNT_ANSWER",
+		0x26: "PROVE", 0x27: "PROVE_ANSWER", 0x28: "WATCH", 0x29: "WATCH_ANSWER", 0x30: "STATUS", 0x31: "STATUS_ANSWER",
+		0x40: "SNAPSHOT", 0x41: "SNAPSHOT_ANSWER", 0x42: "ADMIN", 0x43: "ADMIN_ANSWER", 0x7f: "ERROR", 0x05: "FRAME_05",
+	}
+	for number, name := range frozen {
+		if number.String() != name {
+			t.Errorf("type %02x is %v, want %s", uint8(number), number, name)
+		}
+	}
+	for _, row := range []struct{ frame, answer FrameType }{
+		{FrameHello, FrameWelcome}, {FrameAuth, FrameOK}, {FrameAppend, FrameAppended}, {FrameRoots, FrameRootsAnswer},
+		{FrameEntries, FrameEntriesAnswer}, {FrameAccount, FrameAccountAnswer}, {FrameProve, FrameProveAnswer},
+		{FrameWatch, FrameWatchAnswer}, {FrameStatus, FrameStatusAnswer}, {FrameSnapshot, FrameSnapshotAnswer},
+		{FrameAdmin, FrameAdminAnswer},
+	} {
+		if row.answer != row.frame+1 {
+			t.Errorf("%v is answered with %v", row.frame, row.answer)
+		}
+	}
+	if OutcomeDuplicate != 1 || OutcomeRejected != 2 || OutcomeDuplicate.String() != "duplicate" ||
+		OutcomeRejected.String() != "rejected" || Outcome(3).String() != "outcome_3" {
+		t.Error("outcomes have other numbers or names")
+	}
+}
+
 func TestFaultAsError(t *testing.T) {
 	if err := (Fault{}).Err(); err != nil {
 		t.Error(err)

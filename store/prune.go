@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Where an entry keeps its identity.
+const (
+	entryAccountLenAt = 4
+	entryNonceAt      = 16
+	entryAccountAt    = 72
+)
+
+// pruneBatchBytes bounds the batch of deletions that Prune fills before it writes it.
+const pruneBatchBytes = 1 << 20
+
+// Prune forgets what happened before sequence number before: the log's commits that end below it,
+// and with them their roots, identities, requests and reversals; balances, holds, supplies, accounts
+// and tiles stay. It keeps whole commits, so that a little more than asked for remains, and frees the
+// space. before must not be beyond the mark: what was not checkpointed cannot be forgotten. A pruned
+// ledger cannot make its state again from the log, so it is for ledgers in memory.
+//
+// One goroutine at a time may call it; it may run beside Append, and waits for a Checkpoint.
+func (s *Store) Prune(before uint64) error {
+	st := &s.state
+	st.writeMu.Lock()
+	defer st.writeMu.Unlock()
+	if size := st.markSize(); before > size {
+		return fmt.Errorf("prune before %d: the newest checkpoint is at %d", before, size)
+	}
+	if err := st.brokenErr(); err != nil {
+		return fmt.Errorf("prune before %d: %w", before, err)
+	}
+	first := s.durable().First
+	if before <= first {
+		return nil
+	}
+	cut, err := s.commitStart(before)
+	if err != nil {
+		return fmt.Errorf("prune before %d: %w", before, err)
+	}
+	if cut <= first {
+		return nil
+	}
+	if err := s.pruneState(first, cut); err != nil {
+		st.breakDown(err)
+		return fmt.Errorf("prune state before %d: %w", cut, err)
+	}
+	st.readers.renew()
+	if err := s.pruneLog(cut); err != nil {
+		return fmt.Errorf("prune log before %d: %w", cut, err)
+	}
+	return nil
+}
+
+// commitStart returns the first sequence number of the commit that holds seq.
+func (s *Store) commitStart(seq uint64) (start uint64, err error) {
+	it, err := s.log.NewIter(nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	ok, err := seekCommit(it, seq)
+	if err != nil || !ok {
+		return 0, errors.Join(err, it.Error())
+	}
+	return binary.BigEndian.Uint64(it.Key()), nil
+}
+
+// pruneLog drops the blocks before cut, and the tables that hold nothing else.
+func (s *Store) pruneLog(cut uint64) error {
+	s.tailMu.Lock()
+	s.tail.First = cut
+	s.tailMu.Unlock()
+	s.blocks.dropBefore(cut)
+	start, end := blockKey(0), blockKey(cut)
+	return s.log.Excise(context.Background(), pebble.KeyRange{Start: start[:], End: end[:]})
+}
+
+// pruneState deletes the rows that belong to the records first..cut-1.
+func (s *Store) pruneState(first, cut uint64) error {
+	p := pruner{s: s, b: s.state.db.NewBatch()}
+	defer func() { _ = p.b.Close() }()
+	for c, err := range s.Commits(first) {
+		if err != nil {
+			return err
+		}
+		if c.First >= cut {
+			break
+		}
+		if err := p.commit(c); err != nil {
+			return err
+		}
+	}
+	for _, prefix := range []byte{keyRoot, keyReversed} {
+		if err := p.b.DeleteRange(appendSeqKey(nil, prefix, 0), appendSeqKey(nil, prefix, cut), nil); err != nil {
+			return err
+		}
+	}
+	if err := p.write(); err != nil {
+		return err
+	}
+	return s.state.flush()
+}
+
+// pruner collects deletions of state rows.
+type pruner struct {
+	s   *Store
+	b   *pebble.Batch
+	key [stateKeyMax]byte
+}
+
+func (p *pruner) write() error {
+	err := p.b.Commit(pebble.NoSync)
+	p.b.Reset()
+	return err
+}
+
+// commit deletes the rows of one commit's records and requests. A row goes only when it still names
+// what leaves.
+func (p *pruner) commit(c *Commit) error {
+	start := uint32(0)
+	for i, end := range c.Ends {
+		if err := p.record(c.First+uint64(i), c.Records[start:end]); err != nil {
+			return err
+		}
+		start = end
+	}
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		if first, _, ok, err := p.s.LookupRequest(g.IdemID); err != nil {
+			return err
+		} else if ok && first == g.First {
+			if err := p.b.Delete(append(append(p.key[:0], keyRequest), g.IdemID[:]...), nil); err != nil {
+				return err
+			}
+		}
+	}
+	if p.b.Len() >= pruneBatchBytes {
+		return p.write()
+	}
+	return nil
+}
+
+func (p *pruner) record(seq uint64, record []byte) error {
+	length := int(record[entryAccountLenAt])
+	if entryAccountAt+length+stampBytes > len(record) {
+		return fmt.Errorf("record %d: its account name reaches beyond its end", seq)
+	}
+	id := Identity{Nonce: [16]byte(record[entryNonceAt:])}
+	number, ok, err := p.s.LookupAccount(record[entryAccountAt : entryAccountAt+length])
+	if err != nil || !ok {
+		return err
+	}
+	id.Account = number
+	if indexed, ok, err := p.s.LookupIdentity(id); err != nil || !ok || indexed != seq {
+		return err
+	}
+	return p.b.Delete(appendIdentityKey(p.key[:0], keyIndex, &id), nil)
+}
