@@ -1,0 +1,207 @@
+package sidecar
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Load makes the configuration of a start: flags before environment (RON_LEDGER_*)
+// before the file before the defaults of the profile. args is without the name of
+// the program; environ is as os.Environ gives it. Nothing else reads flags,
+// environment or configuration files. A request for help or the version is a
+// *Printout.
+func Load(args []string, environ []string) (*Config, error) {
+	flags, err := parseFlags(args)
+	if err != nil {
+		return nil, err
+	}
+	env := make(map[string]string, len(environ))
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		env[name] = value
+	}
+	c, err := merge(flags, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.settleHome(env); err != nil {
+		return nil, err
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// merge lays file, environment and flags over the defaults. The profile, wherever
+// it is set, decides the defaults, so that it is settled first.
+func merge(flags map[string]string, env map[string]string) (*Config, error) {
+	file, text := flags[flagConfig], []byte(nil)
+	if file == "" {
+		file = env[envPrefix+"CONFIG"]
+	}
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+	}
+	var c *Config
+	for profile := Macronode; c == nil || c.Profile != profile; {
+		if c != nil {
+			profile = c.Profile
+		}
+		c = Defaults(profile)
+		if err := c.readFile(file, text); err != nil {
+			return nil, err
+		}
+		if err := c.readEnvironment(env); err != nil {
+			return nil, err
+		}
+		if err := c.readFlags(flags); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// readFile decodes TOML. What it does not know is an error that shows the place.
+func (c *Config) readFile(name string, text []byte) error {
+	decoder := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	err := decoder.Decode(c)
+	if err == nil {
+		return nil
+	}
+	if unknown, ok := errors.AsType[*toml.StrictMissingError](err); ok {
+		var all []error
+		for i := range unknown.Errors {
+			e := &unknown.Errors[i]
+			row, column := e.Position()
+			all = append(all, fmt.Errorf("read configuration: %s:%d:%d: unknown key %s\n%s", name, row, column, strings.Join(e.Key(), "."), e.String()))
+		}
+		return errors.Join(all...)
+	}
+	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
+		row, column := at.Position()
+		return fmt.Errorf("read configuration: %s:%d:%d: %w\n%s", name, row, column, err, at.String())
+	}
+	return fmt.Errorf("read configuration: %s: %w", name, err)
+}
+
+// readEnvironment takes the variables that name keys. A variable of a known
+// section without such a key is an error. Others with the prefix are left alone:
+// ledgerctl has its own, and Kubernetes makes some for a service of that name.
+func (c *Config) readEnvironment(env map[string]string) error {
+	known, sections := map[string]bool{}, map[string]bool{}
+	for _, k := range c.keys() {
+		known[k.env] = true
+		if section, _, ok := strings.Cut(k.name, "."); ok {
+			sections[envPrefix+strings.ToUpper(section)] = true
+		}
+		if text, ok := env[k.env]; ok {
+			if err := k.set(text); err != nil {
+				return fmt.Errorf("read environment: %s: %w", k.env, err)
+			}
+		}
+	}
+	for name := range env {
+		rest, ours := strings.CutPrefix(name, envPrefix)
+		section, _, inSection := strings.Cut(rest, "_")
+		if ours && inSection && sections[envPrefix+section] && !known[name] {
+			return fmt.Errorf("read environment: %s names no key: the keys are in docs/CONFIG.md", name)
+		}
+	}
+	return nil
+}
+
+func (c *Config) readFlags(flags map[string]string) error {
+	for _, k := range c.keys() {
+		for _, f := range flagList {
+			text, given := flags[f.name]
+			if !given || f.key != k.name {
+				continue
+			}
+			if err := k.set(text); err != nil {
+				return fmt.Errorf("read flags: --%s: %w", f.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// settleHome finds the home where none is configured, as the XDG base directory
+// specification says, and makes it absolute.
+func (c *Config) settleHome(env map[string]string) error {
+	if c.Home == "" {
+		switch state := env["XDG_STATE_HOME"]; {
+		case filepath.IsAbs(state): // a relative one is to be ignored
+			c.Home = filepath.Join(state, "ron-ledger")
+		case filepath.IsAbs(env["HOME"]):
+			c.Home = filepath.Join(env["HOME"], ".local", "state", "ron-ledger")
+		default:
+			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
+		}
+	}
+	home, err := filepath.Abs(c.Home)
+	if err != nil {
+		return fmt.Errorf("find the home: %w", err)
+	}
+	c.Home = home
+	return nil
+}
+
+// validate holds every key against its bounds, and the keys against each other.
+func (c *Config) validate() error {
+	var all []error
+	for _, k := range c.keys() {
+		all = append(all, k.check())
+	}
+	all = append(all, c.checkName(), c.checkHTTPS(), c.checkMemory())
+	if mode := c.UDS.Mode.FileMode(); mode&^socketModes != 0 || mode&0o600 != 0o600 {
+		all = append(all, fmt.Errorf("check configuration: uds.mode is %s: it must be in 0600..0666 with read and write for the owner", c.UDS.Mode))
+	}
+	if c.Profile == Micronode && c.Window.Entries < c.Checkpoint.IntervalEntries {
+		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
+			c.Window.Entries, c.Checkpoint.IntervalEntries))
+	}
+	return errors.Join(all...)
+}
+
+const nameAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/:"
+
+// checkName keeps the name usable in the origin of a checkpoint and in a vkey.
+func (c *Config) checkName() error {
+	if len(c.Name) < 1 || len(c.Name) > 64 ||
+		strings.ContainsFunc(c.Name, func(r rune) bool { return !strings.ContainsRune(nameAlphabet, r) }) {
+		return fmt.Errorf("check configuration: name is %q: it must be 1..64 letters, digits and . - _ / :", c.Name)
+	}
+	return nil
+}
+
+func (c *Config) checkHTTPS() error {
+	if (c.HTTPS.CertFile == "") != (c.HTTPS.KeyFile == "") {
+		return errors.New("check configuration: https.cert_file and https.key_file belong together: set both or none")
+	}
+	if _, _, err := splitAddr(c.HTTPS.Addr); err != nil {
+		return fmt.Errorf("check configuration: https.addr is %q: %w", c.HTTPS.Addr, err)
+	}
+	return nil
+}
+
+// checkMemory refuses a limit that the parts of known size cannot keep.
+func (c *Config) checkMemory() error {
+	const base = Size(32 << 20) // the program, its goroutines and connections
+	memtables := 4 * c.Store.MemtableBytes
+	need := memtables + c.Store.CacheBytes + base
+	if c.Memory.Limit != 0 && c.Memory.Limit < need {
+		return fmt.Errorf("check configuration: memory.limit is %s: it must be 0 or at least %s (4 × store.memtable_bytes %s + store.cache_bytes %s + %s for the rest)",
+			c.Memory.Limit, need, c.Store.MemtableBytes, c.Store.CacheBytes, base)
+	}
+	return nil
+}

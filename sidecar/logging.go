@@ -1,0 +1,42 @@
+package sidecar
+
+import (
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/term"
+)
+
+// newLogger makes the log on standard error: json in a pod, console for a person.
+// Times are UTC, durations seconds in json. A line says what happened; ids and
+// figures are fields. No secret is ever a field: key ids and capability ids are.
+func newLogger(c *Config) (*zap.Logger, error) {
+	out := zapcore.Lock(os.Stderr)
+	return newLoggerTo(c, out, term.IsTerminal(int(os.Stderr.Fd())))
+}
+
+func newLoggerTo(c *Config, out zapcore.WriteSyncer, terminal bool) (*zap.Logger, error) {
+	level, err := zapcore.ParseLevel(c.Log.Level)
+	if err != nil {
+		return nil, fmt.Errorf("read log.level: %w", err)
+	}
+	fields := zapcore.EncoderConfig{
+		TimeKey: "time", LevelKey: "level", NameKey: "part", MessageKey: "message",
+		LineEnding: zapcore.DefaultLineEnding, EncodeLevel: zapcore.LowercaseLevelEncoder,
+		EncodeTime: zapcore.RFC3339NanoTimeEncoder, EncodeDuration: zapcore.SecondsDurationEncoder,
+	}
+	encoder := zapcore.NewJSONEncoder(fields)
+	if c.Log.Format == "console" || c.Log.Format == "auto" && terminal {
+		fields.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+		fields.EncodeLevel = zapcore.CapitalLevelEncoder
+		if terminal {
+			fields.EncodeLevel = zapcore.CapitalColorLevelEncoder
+		}
+		fields.EncodeDuration = zapcore.StringDurationEncoder
+		fields.ConsoleSeparator = "  "
+		encoder = zapcore.NewConsoleEncoder(fields)
+	}
+	return zap.New(zapcore.NewCore(encoder, out, level), zap.ErrorOutput(out)), nil
+}

@@ -1,0 +1,235 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/rustyonions/ron-ledger/committer"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// Bounds of the number of roots in one answer.
+const (
+	rootsLimitDefault = 1000
+	rootsLimitMax     = 10_000
+)
+
+// rootsSource answers what the roots of the ledger are, for HTTPS and for the
+// socket. Roots come, oldest first, from the store's checkpointed state, from the
+// log behind it, and from the ring in memory:
+//
+//	0 ───── state ───── mark ── log ── base ──────── ring ──────── head
+//
+// Each part is read until the next one begins, so that at the seams nothing is
+// missing and nothing comes twice. Nothing above the published head is told.
+type rootsSource struct {
+	head   func() *committer.Head
+	state  func(since uint64, limit int) ([]store.RootRow, error)
+	logged func(since, to uint64, limit int) ([]store.RootRow, error)
+	// oldest is the lowest sequence number that is kept: above 1 once a window has
+	// moved on.
+	oldest func() uint64
+	// consistency proves that the tree of size old is the beginning of that of size
+	// new.
+	consistency func(old, new uint64) ([]merkle.Hash, error)
+	signer      *checkpointSigner
+	ring        *rootRing
+	waitMax     time.Duration
+}
+
+// rootsPage is one answer.
+type rootsPage struct {
+	Roots      []store.RootRow
+	Next       uint64 // the since of the next question
+	Oldest     uint64 // lowest sequence number that is kept; 0 or 1 when nothing was forgotten
+	Checkpoint []byte // signed note, of a size that is at least Next where Roots is not empty
+	Size       uint64 // of Checkpoint
+}
+
+func newRootsSource(s *Sidecar) (*rootsSource, error) {
+	tail, err := s.store.Last()
+	if err != nil {
+		return nil, err
+	}
+	origin := merkle.Origin(s.config.Name, s.logID, s.hash)
+	key, err := merkle.NewSigner(origin, s.identity.NodeKey)
+	if err != nil {
+		return nil, err
+	}
+	prover := newProver(s.store)
+	return &rootsSource{
+		head:  func() *committer.Head { return s.committer.Head() },
+		state: s.store.Roots,
+		logged: func(since, to uint64, limit int) ([]store.RootRow, error) {
+			return rootsInLog(s.store, since, to, limit)
+		},
+		oldest:      func() uint64 { return oldestKept(s.store) },
+		consistency: prover.ConsistencyProof,
+		signer: &checkpointSigner{
+			origin: origin, key: key, second: newLogAudit(s.store).rootAt,
+			refuted: func(err error) {
+				s.log.Error("a root is refuted by the log: appends are refused", zap.Error(err))
+				s.committer.Refuse(wire.ReasonSafeMode)
+			},
+		},
+		ring:    newRootRing(tail.Size, rootRingMax),
+		waitMax: s.config.HTTPS.MaxWait.Duration(),
+	}, nil
+}
+
+// add takes a head that has been published. It is called for each, in order.
+func (r *rootsSource) add(head *committer.Head) { r.ring.add(head) }
+
+// Page returns at most limit roots (0 = the default) with a Seq above since. Where
+// there are none it waits for one, at most wait and at most https.max_wait, and
+// returns a page without roots after that, or when ctx ends.
+func (r *rootsSource) Page(ctx context.Context, since uint64, limit int, wait time.Duration) (*rootsPage, error) {
+	head := r.await(ctx, since, wait)
+	return r.page(head, since, limit)
+}
+
+// await returns the head once it is above since, or when the wait is over.
+func (r *rootsSource) await(ctx context.Context, since uint64, wait time.Duration) *committer.Head {
+	head := r.head()
+	if wait = min(wait, r.waitMax); head.Size > since || wait <= 0 {
+		return head
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for head.Size <= since {
+		select {
+		case <-head.Changed():
+			head = r.head()
+		case <-timer.C:
+			return head
+		case <-ctx.Done():
+			return head
+		}
+	}
+	return head
+}
+
+func (r *rootsSource) page(head *committer.Head, since uint64, limit int) (*rootsPage, error) {
+	if limit <= 0 {
+		limit = rootsLimitDefault
+	}
+	checkpoint, err := r.signer.sign(head)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.rows(head, since, min(limit, rootsLimitMax))
+	if err != nil {
+		return nil, fmt.Errorf("read roots after %d: %w", since, err)
+	}
+	page := &rootsPage{Roots: rows, Next: since, Oldest: r.oldest(), Checkpoint: checkpoint.text, Size: checkpoint.size}
+	if len(rows) > 0 {
+		page.Next = rows[len(rows)-1].Seq
+	}
+	return page, nil
+}
+
+// rows joins the three parts. The head was read before the ring is: whatever was
+// published before that head is in the ring then.
+func (r *rootsSource) rows(head *committer.Head, since uint64, limit int) ([]store.RootRow, error) {
+	newest, base := r.ring.after(nil, since, limit, head)
+	if since >= base {
+		return newest, nil
+	}
+	until := min(base, head.Size)
+	rows, err := r.state(since, limit)
+	if err != nil {
+		return nil, err
+	}
+	for i, row := range rows {
+		if row.Seq > until {
+			rows = rows[:i]
+			break
+		}
+	}
+	from := since
+	if len(rows) > 0 {
+		from = rows[len(rows)-1].Seq
+	}
+	if len(rows) < limit && from < until {
+		logged, err := r.logged(from, until, limit-len(rows))
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, logged...)
+	}
+	return append(rows, newest[:min(len(newest), limit-len(rows))]...), nil
+}
+
+// rootsInLog reads the roots with a Seq above since and at most to from the log.
+// What was forgotten is left out.
+func rootsInLog(s *store.Store, since, to uint64, limit int) (rows []store.RootRow, err error) {
+	since = max(since, oldestKept(s)-1)
+	if since >= to {
+		return nil, nil
+	}
+	for commit, err := range s.Commits(since + 1) {
+		if err != nil {
+			return nil, err
+		}
+		seq := commit.Last()
+		if seq > to || len(rows) == limit {
+			break
+		}
+		if seq > since {
+			rows = append(rows, store.RootRow{Seq: seq, Root: commit.Root, TimeMs: commit.TimeMs})
+		}
+	}
+	return rows, nil
+}
+
+// oldestKept returns the lowest sequence number that the log has, 1 where it is
+// empty.
+func oldestKept(s *store.Store) uint64 {
+	tail, err := s.Last()
+	if err != nil {
+		return 1
+	}
+	return max(tail.First, 1)
+}
+
+// newProver makes proofs from what the store has: tiles as of its newest checkpoint,
+// and the records, hashed again.
+func newProver(s *store.Store) *merkle.Prover {
+	kind := merkle.HashKind(s.Meta().Hash)
+	return &merkle.Prover{
+		Kind: kind,
+		Leaves: func(block uint64, width int) ([]merkle.Hash, error) {
+			first := block*merkle.BlockLeaves + 1
+			leaves := make([]merkle.Hash, 0, width)
+			for record, err := range s.Records(first, first+uint64(width)-1) {
+				if err != nil {
+					return nil, err
+				}
+				if record.Seq != first+uint64(len(leaves)) {
+					break
+				}
+				leaves = append(leaves, kind.Leaf(record.Bytes))
+			}
+			if len(leaves) < width {
+				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
+			}
+			return leaves, nil
+		},
+		Tile: func(level uint8, index uint64) ([]byte, error) {
+			data, known, err := s.LookupTile(level, index, nil)
+			if err != nil || !known {
+				return nil, err
+			}
+			return data, nil
+		},
+	}
+}
+
+// errForgotten says that a proof needs records that are no longer kept.
+var errForgotten = errors.New("no longer kept")
