@@ -1,7 +1,6 @@
 package committer
 
 import (
-	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -12,7 +11,7 @@ import (
 // its entries new nonces.
 type load struct {
 	request Request
-	next    uint64
+	bench   *bench
 	done    chan struct{}
 }
 
@@ -22,7 +21,7 @@ func newLoad(b *bench, entries, accounts int) *load {
 	for i := range accounts {
 		b.append(mint(fmt.Sprintf("account-%d", i), 1<<62))
 	}
-	l := &load{next: 1 << 32, done: make(chan struct{}, 1)}
+	l := &load{bench: b, done: make(chan struct{}, 1)}
 	for i := range entries {
 		f := transfer(fmt.Sprintf("account-%d", i%accounts), fmt.Sprintf("account-%d", (i*7+1)%accounts), 1)
 		f.Memo = make([]byte, 200-wire.EntryHeaderSize-len(f.Account)-len(f.Counterparty))
@@ -37,8 +36,8 @@ func newLoad(b *bench, entries, accounts int) *load {
 func (l *load) renew() {
 	start := uint32(0)
 	for _, end := range l.request.Ends {
-		l.next++
-		binary.BigEndian.PutUint64(l.request.Records[start+16:], l.next)
+		nonce := l.bench.nonce()
+		copy(l.request.Records[start+16:], nonce[:])
 		start = end
 	}
 	r := &l.request
@@ -108,9 +107,8 @@ func BenchmarkPipeline(b *testing.B) {
 			bench := benchAt(b, "disk")
 			const inFlight = 32
 			free := make(chan *load, inFlight)
-			for i := range inFlight {
+			for range inFlight {
 				l := newLoad(bench, entries, 1024)
-				l.next = uint64(i+2) << 40
 				l.request.Complete = func(*Request) { free <- l }
 				free <- l
 			}

@@ -93,6 +93,7 @@ func (c *Committer) finishCheckpoint(job *checkpointJob) {
 	c.inCheckpoint = false
 	c.ledger.frozen = recent{}
 	c.ledger.settled = job.interval
+	c.ledger.highest = c.store.HighestNonce()
 	c.spare = job.rows
 	c.answerCheckpointed()
 }

@@ -1,6 +1,8 @@
 package committer
 
 import (
+	"bytes"
+
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire"
@@ -45,7 +47,8 @@ type ledger struct {
 	seq         uint64 // of the newest entry; entries are numbered from 1 without gap
 	nextAccount uint64
 	frontier    merkle.Frontier
-	window      uint64 // entries whose identity is remembered; 0 = all, for ever
+	highest     wire.Nonce // no nonce above it is in the store: UUIDv7 needs no look-up
+	window      uint64     // entries whose identity is remembered; 0 = all, for ever
 
 	current recent
 	frozen  recent
@@ -150,7 +153,7 @@ func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error)
 	if !known {
 		seq, known = l.frozen.identities[id]
 	}
-	if !known {
+	if !known && bytes.Compare(id.Nonce[:], l.highest[:]) <= 0 {
 		if seq, known, err = l.store.LookupIdentity(id); err != nil {
 			return 0, false, err
 		}

@@ -99,6 +99,7 @@ func (c *Committer) restore(mark store.Mark) error {
 		amount := wire.LoadAmount(row.Supply[:])
 		l.sums[row.Asset] = &sum{asset: row.Asset, supply: amount, total: amount}
 	}
+	l.highest = c.store.HighestNonce()
 	c.ledger, c.cutAt = l, mark.Size
 	c.tiles, err = merkle.RestoreTiles(c.kind(), mark.Size, c.storedTile)
 	return err

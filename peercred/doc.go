@@ -44,6 +44,11 @@
 // start replaces, and a lock file without a lock. The abstract namespace is never
 // used: it has no permissions.
 //
+// The directories above that of the socket are not looked at: the shared volume of
+// a pod is open to all of its containers, who thus can put another socket in the
+// place of this one. A client notices by asking for [ServerCred] before it sends
+// anything.
+//
 // [Listener.Close] removes PATH only if it is still the socket that was bound,
 // and then gives up the lock.
 //

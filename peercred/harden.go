@@ -40,8 +40,12 @@ func Harden() (took []string, err error) {
 // and a child may be started from any. Only a binary without cgo can do that.
 func noNewPrivs() error {
 	_, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0)
-	if errno != 0 {
+	switch errno {
+	case 0:
+		return nil
+	case syscall.ENOTSUP:
+		return fmt.Errorf("this binary has cgo and cannot reach all of its threads: build with CGO_ENABLED=0: %w", errno)
+	default:
 		return errno
 	}
-	return nil
 }

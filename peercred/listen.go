@@ -91,6 +91,8 @@ func Listen(path string, options ListenOptions) (_ *Listener, err error) {
 	return &Listener{inner: inner, path: path, made: made, lock: lock}, nil
 }
 
+// makeSocketDir sets the permissions on the directory that it has opened, and not on
+// whatever has its name by then.
 func makeSocketDir(path string, options ListenOptions) error {
 	dir := filepath.Dir(path)
 	if _, err := os.Stat(dir); options.DirMode == 0 || !errors.Is(err, fs.ErrNotExist) {
@@ -99,7 +101,22 @@ func makeSocketDir(path string, options ListenOptions) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return &PathError{Path: path, Why: "cannot make its directory", Err: err}
 	}
-	if err := setGroupAndMode(dir, options.GID, options.DirMode); err != nil {
+	opened, err := os.OpenFile(dir, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return &PathError{Path: path, Why: "cannot open its directory", Err: err}
+	}
+	defer opened.Close()
+	info, err := opened.Stat()
+	if err == nil && ownerOf(info) != uint32(os.Geteuid()) {
+		err = fmt.Errorf("it belongs to uid %d", ownerOf(info))
+	}
+	if err == nil && options.GID != 0 {
+		err = opened.Chown(-1, options.GID)
+	}
+	if err == nil {
+		err = opened.Chmod(options.DirMode)
+	}
+	if err != nil {
 		return &PathError{Path: path, Why: "cannot set the permissions of its directory", Err: err}
 	}
 	return nil
@@ -129,7 +146,7 @@ func bindAndRename(path string, options ListenOptions) (_ *net.UnixListener, mad
 	if mode == 0 {
 		mode = 0o600
 	}
-	if err := setGroupAndMode(private, options.GID, mode); err != nil {
+	if err := setPermissions(private, options.GID, mode); err != nil {
 		return nil, nil, &PathError{Path: path, Why: "cannot set its permissions", Err: err}
 	}
 	made, err = os.Lstat(private)
@@ -162,15 +179,15 @@ func bindPrivately(private string) (*net.UnixListener, error) {
 	return inner, nil
 }
 
-// setGroupAndMode sets the group first: the mode must not let a wrong group in, and
-// a change of group may clear bits of the mode.
-func setGroupAndMode(path string, gid int, mode fs.FileMode) error {
+// setPermissions sets the group first: the mode must not let a wrong group in, and a
+// change of group may clear bits of the mode.
+func setPermissions(private string, gid int, mode fs.FileMode) error {
 	if gid != 0 {
-		if err := os.Lchown(path, -1, gid); err != nil {
+		if err := os.Lchown(private, -1, gid); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(path, mode)
+	return os.Chmod(private, mode)
 }
 
 // Path is the path of the socket.

@@ -52,6 +52,9 @@ func LockFile(path string) (*Lock, error) {
 // between the opening and the locking: the lock then is on a file without a name.
 func lockOnce(path string) (_ *Lock, err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if errors.Is(err, unix.ELOOP) {
+		return nil, fmt.Errorf("lock: %s is a symbolic link, not a lock file: remove it", path)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock: open %s: %w", path, withoutPath(err))
 	}
@@ -135,11 +138,11 @@ func readPID(file *os.File) int {
 	if err != nil {
 		return 0
 	}
-	pid, err := strconv.Atoi(strings.TrimSuffix(string(text), "\n"))
+	pid, err := strconv.ParseInt(strings.TrimSuffix(string(text), "\n"), 10, 32)
 	if err != nil || pid < 0 {
 		return 0
 	}
-	return pid
+	return int(pid)
 }
 
 func writePID(file *os.File) error {

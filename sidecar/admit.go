@@ -59,6 +59,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 	r.session, r.id = ss, id
 	r.Atomic = m.Flags&wire.AppendAtomic != 0
 	r.Balances = m.Flags&wire.AppendBalances != 0
+	r.DryRun = m.Flags&wire.AppendDryRun != 0
 	r.IdemID = m.IdemID
 	r.QueuedNs = ss.sidecar.sinceStart(now)
 	fault = ss.sidecar.admission.enter()

@@ -42,6 +42,8 @@ type Config struct {
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
 	Log         LogConfig         `toml:"log"`
 	Memory      MemoryConfig      `toml:"memory"`
+
+	homeIsDefault bool // nobody has chosen it: commands need not name it
 }
 
 // AccumulatorConfig chooses the tree. It is read when a ledger is created.

@@ -27,6 +27,9 @@ func (c *Config) keys() []key {
 func appendKeys(keys []key, prefix string, section reflect.Value) []key {
 	for i := range section.NumField() {
 		field, value := section.Type().Field(i), section.Field(i)
+		if !field.IsExported() {
+			continue
+		}
 		name := prefix + field.Tag.Get("toml")
 		if value.Kind() == reflect.Struct {
 			keys = appendKeys(keys, name+".", value)

@@ -139,6 +139,7 @@ func (c *Config) readFlags(flags map[string]string) error {
 // specification says, and makes it absolute.
 func (c *Config) settleHome(env map[string]string) error {
 	if c.Home == "" {
+		c.homeIsDefault = true
 		switch state := env["XDG_STATE_HOME"]; {
 		case filepath.IsAbs(state): // a relative one is to be ignored
 			c.Home = filepath.Join(state, "ron-ledger")

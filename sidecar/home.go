@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
+
 	"github.com/rustyonions/ron-ledger/peercred"
 	"github.com/rustyonions/ron-ledger/peercred/capability"
 )
@@ -28,7 +30,8 @@ type Identity struct {
 	// the token is in the home.
 	OwnToken capability.Token
 
-	certFile, keyFile string // empty: Certificate is in memory
+	signer            note.Signer // of checkpoints, with NodeKey
+	certFile, keyFile string      // empty: Certificate is in memory
 }
 
 // home is the folder of a ledger. A macronode locks it for as long as it runs. A

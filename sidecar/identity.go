@@ -44,6 +44,9 @@ func (h *home) identity(c *Config, logID [16]byte, hash merkle.HashKind) (*Ident
 	if id.VerifyKey, err = merkle.VerifierKey(origin, id.NodeKey.Public().(ed25519.PublicKey)); err != nil {
 		return nil, fmt.Errorf("load keys: %w", err)
 	}
+	if id.signer, err = merkle.NewSigner(origin, id.NodeKey); err != nil {
+		return nil, fmt.Errorf("load keys: %w", err)
+	}
 	if err := h.token(c, id, logID); err != nil {
 		return nil, fmt.Errorf("make the token of this uid: %w", err)
 	}

@@ -1,8 +1,11 @@
 package sidecar
 
 import (
+	"encoding/hex"
 	"fmt"
 	"os"
+	"runtime"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -39,4 +42,23 @@ func newLoggerTo(c *Config, out zapcore.WriteSyncer, terminal bool) (*zap.Logger
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
 	return zap.New(zapcore.NewCore(encoder, out, level), zap.ErrorOutput(out)), nil
+}
+
+// logStart says in one line all that matters of a start.
+func (s *Sidecar) logStart() {
+	head, recovered := s.committer.Head(), s.committer.Recovered()
+	fields := []zap.Field{
+		zap.String("profile", s.config.Profile), zap.String("home", s.config.Home),
+		zap.String("socket", s.Socket()), zap.String("https", s.HTTPSAddr()),
+		zap.String("name", s.config.Name), zap.String("log_id", hex.EncodeToString(s.logID[:])), zap.Stringer("hash", s.hash),
+		zap.Uint64("size", head.Size), zap.Stringer("root", head.Root), zap.Uint64("replayed", recovered.Replayed),
+		zap.String("verify_key", s.identity.VerifyKey), zap.Time("cert_not_after", s.https.certificates.notAfter()),
+		zap.Int("pid", os.Getpid()), zap.String("version", Version()), zap.String("go", runtime.Version()),
+		zap.Duration("took", time.Since(s.started)),
+	}
+	if reason := s.committer.Refusing(); reason != 0 {
+		s.log.Warn("ready, but appends are refused", append(fields, zap.Stringer("reason", reason))...)
+		return
+	}
+	s.log.Info("ready", fields...)
 }

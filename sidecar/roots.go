@@ -52,17 +52,9 @@ type rootsPage struct {
 	Size       uint64 // of Checkpoint
 }
 
-func newRootsSource(s *Sidecar) (*rootsSource, error) {
-	tail, err := s.store.Last()
-	if err != nil {
-		return nil, err
-	}
-	origin := merkle.Origin(s.config.Name, s.logID, s.hash)
-	key, err := merkle.NewSigner(origin, s.identity.NodeKey)
-	if err != nil {
-		return nil, err
-	}
-	prover := newProver(s.store)
+// newRootsSource is made before the committer opens: the ring takes what becomes
+// durable from then on.
+func newRootsSource(s *Sidecar) *rootsSource {
 	return &rootsSource{
 		head:  func() *committer.Head { return s.committer.Head() },
 		state: s.store.Roots,
@@ -70,17 +62,17 @@ func newRootsSource(s *Sidecar) (*rootsSource, error) {
 			return rootsInLog(s.store, since, to, limit)
 		},
 		oldest:      func() uint64 { return oldestKept(s.store) },
-		consistency: prover.ConsistencyProof,
+		consistency: newProver(s.store).ConsistencyProof,
 		signer: &checkpointSigner{
-			origin: origin, key: key, second: newLogAudit(s.store).rootAt,
+			key: s.identity.signer, second: newLogAudit(s.store).rootAt,
 			refuted: func(err error) {
 				s.log.Error("a root is refuted by the log: appends are refused", zap.Error(err))
 				s.committer.Refuse(wire.ReasonSafeMode)
 			},
 		},
-		ring:    newRootRing(tail.Size, rootRingMax),
+		ring:    newRootRing(durableSize(s.store), rootRingMax),
 		waitMax: s.config.HTTPS.MaxWait.Duration(),
-	}, nil
+	}
 }
 
 // add takes a head that has been published. It is called for each, in order.
@@ -186,6 +178,16 @@ func rootsInLog(s *store.Store, since, to uint64, limit int) (rows []store.RootR
 		}
 	}
 	return rows, nil
+}
+
+// durableSize returns the size of the log; 0 for a store that is closed, of which
+// nothing else can be read either.
+func durableSize(s *store.Store) uint64 {
+	tail, err := s.Last()
+	if err != nil {
+		return 0
+	}
+	return tail.Size
 }
 
 // oldestKept returns the lowest sequence number that the log has, 1 where it is

@@ -163,17 +163,18 @@ func (s *Sidecar) acceptLoop() {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
-		if err == nil {
-			err = policy.Check(peer)
-		}
 		if err != nil {
 			s.metrics.denied()
-			s.log.Warn("connection denied", zap.Error(err))
-			if conn != nil {
-				turnAway(conn, wire.ReasonUnauth, err.Error())
-			} else {
+			s.log.Warn("connection refused", zap.Error(err))
+			if refused := new(peercred.RefusedError); !errors.As(err, &refused) {
 				time.Sleep(acceptPause) // out of descriptors, perhaps: do not spin
 			}
+			continue
+		}
+		if err := policy.Check(peer); err != nil {
+			s.metrics.denied()
+			s.log.Warn("connection denied", zap.Error(err))
+			turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
 		if why := s.sessions.admit(conn, peer, &s.config.UDS); why != "" {
@@ -249,7 +250,12 @@ func (s *Sidecar) fatal(what string) {
 }
 
 // observe takes the figures of a commit.
-func (s *Sidecar) observe(info *committer.CommitInfo) { s.metrics.Observe(info) }
+func (s *Sidecar) observe(info *committer.CommitInfo) {
+	if info.Entries > 0 {
+		s.roots.add(s.committer.Head())
+	}
+	s.metrics.Observe(info)
+}
 
 // sinceStart turns a time into monotonic nanoseconds.
 func (s *Sidecar) sinceStart(t time.Time) int64 { return int64(t.Sub(s.started)) }

@@ -15,8 +15,7 @@ import (
 // most, and none whose root a second computation does not confirm. It is safe for
 // concurrent use.
 type checkpointSigner struct {
-	origin string
-	key    note.Signer
+	key note.Signer // named by the origin of the checkpoints
 	// second computes the root of the first size records again. It is called with
 	// rising sizes, by one goroutine at a time.
 	second func(size uint64) (merkle.Hash, error)
@@ -50,7 +49,7 @@ func (s *checkpointSigner) sign(head *committer.Head) (signedCheckpoint, error) 
 		s.refuted(err)
 		return signedCheckpoint{}, err
 	}
-	text, err := merkle.Checkpoint{Origin: s.origin, Size: head.Size, Root: head.Root}.Sign(s.key)
+	text, err := merkle.Checkpoint{Origin: s.key.Name(), Size: head.Size, Root: head.Root}.Sign(s.key)
 	if err != nil {
 		return signedCheckpoint{}, err
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -131,6 +132,7 @@ func (a *appender) encode(c *Commit) {
 // put adds one block to the batch, compressed where that is shorter.
 func (a *appender) put(h *blockHeader, groups []Group, records []byte) {
 	h.rawLen = len(records)
+	raw := records
 	if a.s2 {
 		if need := s2.MaxEncodedLen(len(records)); cap(a.compressed) < need {
 			a.compressed = make([]byte, need)
@@ -143,5 +145,23 @@ func (a *appender) put(h *blockHeader, groups []Group, records []byte) {
 	binary.BigEndian.PutUint64(op.Key, h.first)
 	h.encode(op.Value, groups)
 	copy(op.Value[h.len():], records)
+	if invariants {
+		checkBlock(op.Key, op.Value, raw)
+	}
 	op.Finish()
+}
+
+// checkBlock panics unless the block decodes to the records that went into it.
+func checkBlock(key, value, records []byte) {
+	h, err := decodeBlockHeader(key, value)
+	if err == nil {
+		_, err = h.appendGroups(nil, value)
+	}
+	var decoded []byte
+	if err == nil {
+		decoded, _, err = h.appendRecords(nil, nil, value)
+	}
+	if err != nil || !bytes.Equal(decoded, records) {
+		panic(fmt.Sprintf("store: the block at %d does not decode to what went into it: %v", h.first, err))
+	}
 }

@@ -65,7 +65,6 @@
 //	a key of the state                      its value
 //	'b' name 0 asset[8]                     available[16] held[16]
 //	'h' nonce[16] u64 account               asset[8] remaining[16]
-//	'i' nonce[16] u64 account               u64 seq of the record
 //	'm'                                     the mark
 //	'n' name                                u64 account number
 //	'q' idem_id[16]                         u64 first record, u32 records
@@ -73,11 +72,13 @@
 //	's' asset[8]                            supply[16]
 //	't' u8 level u64 index                  the tile
 //	'v' u64 seq                             u64 seq of its reversal
+//	'x' nonce[16] u64 account               u64 seq of the record
 //
-// Names hold no zero byte, so balances sort by name, then asset. A checkpoint writes the 'i' rows
+// Names hold no zero byte, so balances sort by name, then asset. A checkpoint writes the 'x' rows
 // as a sorted table that is ingested, then everything else in one batch that ends with 'm', then
-// flushes. A crash in between leaves the old mark and perhaps 'i' rows beyond it, which LookupIdentity
-// does not count. Every table has a filter, asked in all levels: a look-up that misses reads no
+// flushes. A crash in between leaves the old mark and perhaps 'x' rows beyond it, which LookupIdentity
+// does not count. 'x' sorts behind all others, so that no flushed table spans the index: tables of
+// rising nonces overlap nothing and are ingested at the bottom, where they stay as they are. Every table has a filter, asked in all levels: a look-up that misses reads no
 // data block.
 //
 // Open discards the state and starts an empty one when it does not open, when its mark is beyond the

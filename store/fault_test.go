@@ -65,7 +65,6 @@ func TestDisorderedAppendStops(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fatal := make(chan string, 1)
 			s := open(t, Options{FS: Memory(), Fatal: func(msg string) { fatal <- msg; runtime.Goexit() }})
-			defer closeStore(t, s)
 			c := newLedger(1).commit(20, 200)
 			spoil(c)
 			acked := make(chan error, 1)
@@ -76,6 +75,9 @@ func TestDisorderedAppendStops(t *testing.T) {
 			t.Log(<-fatal)
 			if tail, _ := s.Last(); tail.Size != 0 {
 				t.Fatalf("the log ends at %d", tail.Size)
+			}
+			if err := s.Close(); !errors.Is(err, ErrFailed) {
+				t.Fatalf("close after a failure: %v", err)
 			}
 		})
 	}

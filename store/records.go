@@ -161,6 +161,7 @@ func yieldRecords(it *pebble.Iterator, from, to uint64, yield func(Record, error
 			return fmt.Errorf("record %d is missing: the next block starts at %d", from, h.first)
 		}
 		b.header = h
+		poison(b.records)
 		if b.records, b.ends, err = h.appendRecords(b.records[:0], b.ends[:0], value); err != nil {
 			return err
 		}

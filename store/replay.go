@@ -165,6 +165,7 @@ func (r *replay) start(from uint64) error {
 // step reads the blocks of one commit into r.commit and moves behind them.
 func (r *replay) step() error {
 	c := &r.commit
+	poison(c.Records)
 	*c = Commit{First: r.next, Records: c.Records[:0], Ends: c.Ends[:0], Groups: c.Groups[:0]}
 	for {
 		h, value, err := r.block()
@@ -182,6 +183,15 @@ func (r *replay) step() error {
 		if h.last {
 			c.Count, c.Root, c.TimeMs = len(c.Ends), h.root, h.timeMs
 			return c.checkGroups()
+		}
+	}
+}
+
+// poison overwrites a buffer that is about to be reused, so that a caller who kept it notices.
+func poison(b []byte) {
+	if invariants {
+		for i := range b {
+			b[i] = 0xcc
 		}
 	}
 }

@@ -12,7 +12,6 @@ type Identity struct {
 const (
 	keyBalance  = 'b'
 	keyHold     = 'h'
-	keyIndex    = 'i'
 	keyMark     = 'm'
 	keyAccount  = 'n'
 	keyRequest  = 'q'
@@ -20,6 +19,7 @@ const (
 	keySupply   = 's'
 	keyTile     = 't'
 	keyReversed = 'v'
+	keyIndex    = 'x' // the last, so that no other table spans it
 )
 
 // accountNameMax is the longest account name, in bytes.

@@ -175,7 +175,8 @@ func (s *Store) SyncHead() error {
 	return s.head.sync()
 }
 
-// Close syncs the head file and closes both databases. Iterations, Listings and look-ups must have
+// Close flushes the log, so that the next Open finds an empty WAL, syncs the head file and closes both
+// databases. Iterations, Listings and look-ups must have
 // ended. After a failure of the log it releases what it can and returns ErrFailed.
 func (s *Store) Close() error {
 	s.appendMu.Lock()
@@ -183,7 +184,13 @@ func (s *Store) Close() error {
 	if !s.closed.CompareAndSwap(false, true) {
 		return ErrClosed
 	}
-	if err := s.release(); err != nil {
+	var err error
+	if s.failed.thrown.Load() {
+		err = ErrFailed
+	} else {
+		err = s.log.Flush()
+	}
+	if err = errors.Join(err, s.release()); err != nil {
 		return fmt.Errorf("close ledger %s: %w", s.dir, err)
 	}
 	return nil

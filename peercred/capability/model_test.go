@@ -179,6 +179,9 @@ func TestRightsAgreeWithModel(t *testing.T) {
 	granted, reversals, admins := 0, 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		minted := append([]string{"log = " + ID(testLog).String()}, drawCaveats(rt, 4, true)...)
+		if rapid.IntRange(0, 3).Draw(rt, "may reverse") == 0 {
+			minted = []string{minted[0], "kind = Reverse,Hold", "governance = reverse"}
+		}
 		narrowed := drawCaveats(rt, 3, false)
 		token, err := Mint(testKey, caveatsOf(t, minted...)...)
 		must(t, err)

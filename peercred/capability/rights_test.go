@@ -50,6 +50,15 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// TestNoLogIsNoSession: Mint makes no such token, but another program with the key may.
+func TestNoLogIsNoSession(t *testing.T) {
+	rights, err := verifyBytes(rawToken(t, ident{kid: testKey.KID}.encode(), ""), testRing(t, testKey), nil)
+	must(t, err)
+	if got := rights.Session(1000, 100, nil, testLog, 0); got != DeniedLog {
+		t.Errorf("a token without a log caveat: %v, want %v", got, DeniedLog)
+	}
+}
+
 func splitWords(words string) []string {
 	if words == "" {
 		return nil

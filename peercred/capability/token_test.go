@@ -338,3 +338,43 @@ func TestNarrowRefuses(t *testing.T) {
 		}
 	}
 }
+
+// FuzzTokenFromBytes: no bytes panic; what is taken is taken to the byte; nothing
+// verifies that was not minted here.
+func FuzzTokenFromBytes(f *testing.F) {
+	// Fixed identifiers: the fuzzer's processes must agree on what was minted.
+	var minted [][]byte
+	for _, words := range [][]string{{}, {"op = read", "account = a*,b", "uid = 1"}, {"kind = Reverse", "governance = reverse"}} {
+		var caveats [][]byte
+		for _, c := range caveatsOf(f, words...) {
+			caveats = append(caveats, c.appendTo(nil))
+		}
+		minted = append(minted, rawToken(f, ident{kid: testKey.KID, grants: grantsKnown}.encode(), "", caveats...))
+	}
+	for _, encoded := range minted {
+		f.Add(encoded)
+		f.Add(encoded[:len(encoded)-1])
+		f.Add(append(slices.Clone(encoded), 0))
+	}
+	f.Add([]byte{2, 1, 1, 'x', 2, 0, 0, 0, 6, 0})
+	ring := testRing(f, testKey)
+	f.Fuzz(func(t *testing.T, encoded []byte) {
+		token, err := TokenFromBytes(encoded)
+		if err != nil {
+			if token.Bytes() != nil || ReasonOf(err) == ReasonPolicyDenied {
+				t.Fatalf("%x: a token, or a wrong reason, beside %v", encoded, err)
+			}
+			return
+		}
+		parsed, err := ParseToken(token.Text())
+		if err != nil || !bytes.Equal(parsed.Bytes(), encoded) || len(encoded) > tokenBytesMax {
+			t.Fatalf("%x is not what comes back: %v", encoded, err)
+		}
+		_, inspectErr := Inspect(token)
+		_, err = Verify(token, ring, nil)
+		genuine := slices.ContainsFunc(minted, func(m []byte) bool { return bytes.Equal(m, encoded) })
+		if (err == nil) != genuine || genuine && inspectErr != nil {
+			t.Fatalf("%x: genuine %v, Verify says %v, Inspect %v", encoded, genuine, err, inspectErr)
+		}
+	})
+}

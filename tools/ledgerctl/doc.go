@@ -1,0 +1,16 @@
+// Ledgerctl is everything that a person does with ron-ledger from a terminal. It
+// takes commands, files of entries and the answers of a sidecar, which it finds by
+// itself, and hands out text or, with --json, JSON that it can read back.
+//
+//	files, flags ─▶ entries ─▶ wire/client ─▶ sidecar ─▶ tables, JSON, exit status
+//
+// Exit status:
+//
+//	0  done; append: every entry was accepted or a duplicate
+//	1  failed; the error says what to do next
+//	2  the command line is wrong
+//	3  append and the single entries: some entries were rejected
+//
+// Output goes to stdout and is the same on a terminal and in a pipe; progress and
+// errors go to stderr. Large reads and large files stream.
+package main

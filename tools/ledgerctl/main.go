@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() { os.Exit(run()) }
+
+// run carries out the command line and returns the exit status.
+func run() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}
+	return a.run(ctx, os.Args[1:])
+}
+
+// app is what all commands share: where things come from and go to, and the flags
+// of the root command.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	env            func(string) string
+
+	home, socket, tokenFile string
+	json                    bool
+}
+
+// Exit statuses.
+const (
+	exitOK       = 0
+	exitFailure  = 1
+	exitUsage    = 2
+	exitRejected = 3
+)
+
+// usageError says that the command line is wrong.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// errRejected ends a command that has already said which entries were rejected.
+var errRejected = errors.New("some entries were rejected")
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errRejected):
+		return exitRejected
+	case errors.Is(err, syscall.EPIPE): // whoever read the output has seen enough
+		return exitFailure
+	case errors.As(err, &usage):
+		fmt.Fprintf(a.stderr, "ledgerctl: %v\n", err)
+		return exitUsage
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(a.stderr, "ledgerctl: interrupted")
+	}
+	fmt.Fprintf(a.stderr, "ledgerctl: %v\n", err)
+	if next := a.advice(err); next != "" {
+		fmt.Fprintf(a.stderr, "  %s\n", next)
+	}
+	return exitFailure
+}

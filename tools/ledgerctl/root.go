@@ -1,0 +1,97 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `ledgerctl talks to a ron-ledger sidecar over its Unix-domain socket.
+
+It finds the sidecar by itself: --socket, else RON_LEDGER_SOCKET, else ledger.sock
+in the home: --home, else RON_LEDGER_HOME, else $XDG_STATE_HOME/ron-ledger, else
+~/.local/state/ron-ledger. The token comes from --token-file, else from the text in
+RON_LEDGER_TOKEN, else from the file token in the home; where there is none, the
+sidecar decides by the uid alone.
+
+Exit status:
+  0  done; append: every entry was accepted or a duplicate
+  1  failed; the error says what to do next
+  2  the command line is wrong
+  3  append and the single entries: some entries were rejected`
+
+const rootExample = `  ledgerctl mint bank 1000000            make money in an account
+  ledgerctl transfer bank acct/a 250     move some of it
+  ledgerctl balances                     see where it is
+  ledgerctl append entries.jsonl.gz      send a whole file`
+
+// rootCommand builds the command line.
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use: "ledgerctl", Short: "the command line of ron-ledger", Long: rootHelp, Example: rootExample,
+		SilenceErrors: true, SilenceUsage: true, SuggestionsMinimumDistance: 2,
+		Args: unknownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w: see %s --help", err, cmd.CommandPath())
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.home, "home", "", "folder of the ledger")
+	flags.StringVar(&a.socket, "socket", "", "socket of the sidecar (default HOME/ledger.sock)")
+	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token (default HOME/token)")
+	flags.BoolVar(&a.json, "json", false, "print JSON")
+	root.AddGroup(
+		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
+		&cobra.Group{ID: groupOther, Title: "Other:"},
+	)
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	a.addCommands(root)
+	return root
+}
+
+// Groups of commands in the help.
+const (
+	groupWrite = "write"
+	groupRead  = "read"
+	groupOther = "other"
+)
+
+func (a *app) addCommands(root *cobra.Command) {
+	add := func(group string, commands ...*cobra.Command) {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	add(groupWrite, a.appendCommand())
+	add(groupWrite, a.movementCommands()...)
+	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
+		a.statementCommand(), a.rootsCommand(), a.statusCommand())
+	add(groupOther, a.demoCommand(), a.tokenCommand(), a.versionCommand())
+}
+
+// unknownCommand is reached where the first word is no command.
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+		return usagef("unknown command %q: did you mean %s?", args[0], similar[0])
+	}
+	return usagef("unknown command %q: see %s --help", args[0], cmd.CommandPath())
+}
+
+// exactly wants n arguments, which are those that the usage line names.
+func exactly(n int) cobra.PositionalArgs { return between(n, n) }
+
+func between(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < low || len(args) > high {
+			return usagef("%d arguments where the command is: %s", len(args), cmd.UseLine())
+		}
+		return nil
+	}
+}

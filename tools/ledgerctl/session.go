@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/rustyonions/ron-ledger/peercred/capability"
+	"github.com/rustyonions/ron-ledger/wire"
+	"github.com/rustyonions/ron-ledger/wire/client"
+)
+
+// Names below the home, as ron-ledgerd makes them.
+const (
+	stateFolder = "ron-ledger"
+	socketFile  = "ledger.sock"
+	tokenFile   = "token"
+)
+
+// homePath returns the folder of the ledger, by the rule of ron-ledgerd.
+func (a *app) homePath() (string, error) {
+	for _, home := range []string{a.home, a.env("RON_LEDGER_HOME")} {
+		if home != "" {
+			return home, nil
+		}
+	}
+	if state := a.env("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, stateFolder), nil
+	}
+	if home := a.env("HOME"); home != "" {
+		return filepath.Join(home, ".local", "state", stateFolder), nil
+	}
+	return "", errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
+}
+
+// options returns how to reach the sidecar.
+func (a *app) options() (client.Options, error) {
+	o := client.Options{Name: "ledgerctl", Socket: a.socket, TokenFile: a.tokenFile}
+	if o.Socket == "" {
+		o.Socket = a.env("RON_LEDGER_SOCKET")
+	}
+	if o.TokenFile != "" {
+		if _, err := os.Stat(o.TokenFile); err != nil {
+			return o, fmt.Errorf("read --token-file: %w", err)
+		}
+	} else if text := a.env("RON_LEDGER_TOKEN"); text != "" {
+		token, err := capability.ParseToken(strings.TrimSpace(text))
+		if err != nil {
+			return o, fmt.Errorf("read RON_LEDGER_TOKEN: %w", err)
+		}
+		o.Token = token.Bytes()
+	}
+	if o.Socket != "" && (o.TokenFile != "" || len(o.Token) > 0) {
+		return o, nil
+	}
+	home, err := a.homePath()
+	if err != nil {
+		if o.Socket != "" {
+			return o, nil // no home to look for a token in
+		}
+		return o, err
+	}
+	if o.Socket == "" {
+		o.Socket = filepath.Join(home, socketFile)
+	}
+	if o.TokenFile == "" && len(o.Token) == 0 {
+		o.TokenFile = filepath.Join(home, tokenFile)
+	}
+	return o, nil
+}
+
+// connect dials the sidecar.
+func (a *app) connect(ctx context.Context) (*client.Client, error) {
+	o, err := a.options()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.Dial(ctx, o)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", o.Socket, err)
+	}
+	return c, nil
+}
+
+// with runs a command that needs one connection.
+func (a *app) with(ctx context.Context, use func(*client.Client) error) error {
+	c, err := a.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(use(c), c.Close())
+}
+
+// advice says what to try next.
+func (a *app) advice(err error) string {
+	var refused *client.ReasonError
+	if errors.As(err, &refused) {
+		return adviceFor[refused.Reason]
+	}
+	var forgotten *client.ForgottenError
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused: is ron-ledgerd running? started with another --home?"
+	case errors.Is(err, fs.ErrNotExist) && errors.Is(err, client.ErrDisconnected):
+		return "no socket there: is ron-ledgerd running? started with another --home or --socket?"
+	case errors.Is(err, fs.ErrPermission) && errors.Is(err, client.ErrDisconnected):
+		return "this user may not open the socket: run as the user of ron-ledgerd, or have uds.mode and uds.allow_gids changed"
+	case errors.As(err, &forgotten) && forgotten.Oldest > 0:
+		return fmt.Sprintf("a micronode keeps a window of entries: try ledgerctl get %d..", forgotten.Oldest)
+	case errors.Is(err, client.ErrOutcomeUnknown):
+		return "send the same again: what was booked comes back as a duplicate, nothing is booked twice"
+	case errors.Is(err, client.ErrProtocol):
+		return "is that a ron-ledgerd of this version? see ledgerctl version and ledgerctl status"
+	}
+	return ""
+}
+
+var adviceFor = map[wire.Reason]string{
+	wire.ReasonUnauth:       "say which token to use with --token-file or RON_LEDGER_TOKEN; is the uid allowed (uds.allow_uids)?",
+	wire.ReasonCapInvalid:   "see what the token says with ledgerctl token inspect; the one that ron-ledgerd made is HOME/token",
+	wire.ReasonPolicyDenied: "see what the token allows with ledgerctl token inspect",
+	wire.ReasonBusy:         "the sidecar is at a limit: try again in a moment",
+	wire.ReasonDraining:     "the sidecar is shutting down: try again when it is back",
+	wire.ReasonSafeMode:     "the ledger is read-only until an operator acts: ledgerctl status says why",
+	wire.ReasonDiskPressure: "free disk space below the home, or lower disk.reserve_bytes; it clears by itself",
+	wire.ReasonTooLarge:     "send less at once: --batch",
+	wire.ReasonInternal:     "the log of ron-ledgerd says more",
+}

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"math/big"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rustyonions/ron-ledger/wire"
+	"github.com/rustyonions/ron-ledger/wire/client"
+)
+
+func (a *app) statementCommand() *cobra.Command {
+	var since, until, asset string
+	cmd := &cobra.Command{
+		Use: "statement ACCOUNT", Short: "print the movements of an account",
+		Long: `Statement prints the opening balance, every movement and the closing balance of an
+account in one asset, found by a scan of the log. --since and --until are times of
+commits, by the clock of the sidecar.`,
+		Example: "  ledgerctl statement acct/100 --since 2026-01-01 --until 2026-02-01",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s := statement{account: args[0], entries: make(map[string]wire.Entry)}
+			var ok bool
+			var err error
+			if s.asset, ok = wire.ParseAsset(asset); !ok {
+				return usagef("--asset %q: at most 8 of A-Z 0-9 . - are wanted", asset)
+			}
+			if s.sinceMs, err = parseTime(since, 0); err == nil {
+				s.untilMs, err = parseTime(until, 1<<62)
+			}
+			if err != nil {
+				return err
+			}
+			return a.statement(cmd.Context(), &s)
+		},
+	}
+	cmd.Flags().StringVar(&since, "since", "", "first time, RFC 3339 or a date")
+	cmd.Flags().StringVar(&until, "until", "", "time behind the last")
+	cmd.Flags().StringVar(&asset, "asset", "", "which asset (default the ledger's unnamed unit)")
+	return cmd
+}
+
+// parseTime reads a time or a date as Unix milliseconds.
+func parseTime(s string, absent int64) (ms int64, err error) {
+	if s == "" {
+		return absent, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UnixMilli(), nil
+		}
+	}
+	return 0, usagef("%q is no time: 2026-01-31 or 2026-01-31T12:00:00Z is wanted", s)
+}
+
+// statement follows one account in one asset through the log.
+type statement struct {
+	account          string
+	asset            wire.Asset
+	sinceMs, untilMs int64
+	available, held  big.Int
+	entries          map[string]wire.Entry // those that touch the account, by account and nonce, for their reversals
+}
+
+// change is what an entry does to the account.
+type change struct{ available, held big.Int }
+
+func (a *app) statement(ctx context.Context, s *statement) error {
+	return a.with(ctx, func(c *client.Client) error {
+		size := c.Welcome().Head.Size
+		return a.printing(func(w *bufio.Writer) error {
+			opened := false
+			for row, err := range c.Entries(ctx, min(1, size), size) {
+				if err != nil {
+					return err
+				}
+				if !opened && row.TimeMs >= s.sinceMs {
+					opened = true
+					if err := a.printTotal(w, "opening", s); err != nil {
+						return err
+					}
+				}
+				if row.TimeMs >= s.untilMs {
+					break
+				}
+				if err := a.follow(w, s, row); err != nil {
+					return err
+				}
+			}
+			if !opened {
+				if err := a.printTotal(w, "opening", s); err != nil {
+					return err
+				}
+			}
+			return a.printTotal(w, "closing", s)
+		})
+	})
+}
+
+// follow adds one entry to the balance, and prints it when it is in the range.
+func (a *app) follow(w *bufio.Writer, s *statement, row wire.EntriesRow) error {
+	entry := row.Record.Entry()
+	effect, touched := s.effect(entry)
+	if !touched {
+		return nil
+	}
+	s.available.Add(&s.available, &effect.available)
+	s.held.Add(&s.held, &effect.held)
+	if row.TimeMs < s.sinceMs {
+		return nil
+	}
+	if a.json {
+		return printJSON(w, map[string]any{
+			"seq": row.Seq, "time": timeWord(row.TimeMs), "kind": entry.Kind().String(), "nonce": entry.Nonce().String(),
+			"available": effect.available.String(), "held": effect.held.String(), "balance": s.available.String(),
+		})
+	}
+	_, err := fmt.Fprintf(w, "%8d  %s  %-8s  %15s  %15s  %15s\n", row.Seq, timeWord(row.TimeMs), entry.Kind(),
+		signed(&effect.available), signed(&effect.held), &s.available)
+	return err
+}
+
+// signed is a change with its sign.
+func signed(n *big.Int) string {
+	if n.Sign() > 0 {
+		return "+" + n.String()
+	}
+	return n.String()
+}
+
+// effect says what an entry does to the account.
+func (s *statement) effect(e wire.Entry) (effect change, touched bool) {
+	if e.Asset() != s.asset {
+		return effect, false
+	}
+	sign := int64(1)
+	if e.Kind() == wire.KindReverse {
+		ref := e.Ref()
+		original, ok := s.entries[string(e.Account())+"\x00"+string(ref[:])]
+		if !ok {
+			return effect, false
+		}
+		e, sign = original, -1
+	} else if string(e.Account()) == s.account || string(e.Counterparty()) == s.account {
+		nonce := e.Nonce()
+		s.entries[string(e.Account())+"\x00"+string(nonce[:])] = wire.Entry(bytes.Clone(e))
+	} else {
+		return effect, false
+	}
+	amount := e.Amount()
+	n := new(big.Int).Lsh(new(big.Int).SetUint64(amount.Hi), 64)
+	n.Add(n, new(big.Int).SetUint64(amount.Lo))
+	if string(e.Account()) == s.account {
+		own := effectOnAccount[e.Kind()]
+		effect.available.Add(&effect.available, new(big.Int).Mul(n, big.NewInt(sign*own.available)))
+		effect.held.Add(&effect.held, new(big.Int).Mul(n, big.NewInt(sign*own.held)))
+	}
+	if string(e.Counterparty()) == s.account {
+		effect.available.Add(&effect.available, n.Mul(n, big.NewInt(sign)))
+	}
+	return effect, true
+}
+
+// effectOnAccount is docs/PROTOCOL.md for the account that an entry names first: how
+// often the amount is added to available and to held.
+var effectOnAccount = map[wire.Kind]struct{ available, held int64 }{
+	wire.KindCredit: {1, 0}, wire.KindDebit: {-1, 0}, wire.KindTransfer: {-1, 0}, wire.KindMint: {1, 0}, wire.KindBurn: {-1, 0},
+	wire.KindHold: {-1, 1}, wire.KindRelease: {1, -1}, wire.KindCapture: {0, -1},
+}
+
+// printTotal prints the opening or the closing balance.
+func (a *app) printTotal(w *bufio.Writer, what string, s *statement) error {
+	if a.json {
+		return printJSON(w, map[string]string{what: s.available.String(), "held": s.held.String()})
+	}
+	_, err := fmt.Fprintf(w, "%s balance: available %s, held %s\n", what, &s.available, &s.held)
+	return err
+}
