@@ -15,6 +15,10 @@ import (
 // are made before the next read. A latency is from the write of a request to its
 // answer.
 //
+// Appends of a connection are answered in order, so that a slot is free again before
+// its turn comes; a refusal may come early, and the latency in its slot is then that
+// of a later request.
+//
 // The answers under way always fit into the socket's buffer, so that the sidecar
 // never waits for this side while this side waits for it.
 func closedLoop(c *benchConn, p *payload, inflight, batch int, stop <-chan struct{}) error {
@@ -36,10 +40,8 @@ func closedLoop(c *benchConn, p *payload, inflight, batch int, stop <-chan struc
 		}
 	}
 	return c.each(func(frame wire.Frame) (more bool, err error) {
-		// Appends of a connection are answered in order, but a refusal may come
-		// early; a slot is that of the request's own id all the same.
 		now := time.Now()
-		if err := c.count(frame, now.Sub(sent[(frame.RequestID-1)%uint64(inflight)])); err != nil {
+		if _, err := c.count(frame, now.Sub(sent[(frame.RequestID-1)%uint64(inflight)])); err != nil {
 			return false, err
 		}
 		under--

@@ -121,30 +121,31 @@ func (c *benchConn) buffered(take func(wire.Frame) (more bool, err error)) (more
 	}
 }
 
-// count counts an answer to an append that took so long. An error ends the bench.
-func (c *benchConn) count(frame wire.Frame, latency time.Duration) error {
+// count counts an answer to an append that took so long, and says why it was
+// refused, 0 where it was not. An error ends the bench.
+func (c *benchConn) count(frame wire.Frame, latency time.Duration) (refused wire.Reason, err error) {
 	switch frame.Type {
 	case wire.FrameAppended:
 		if fault := c.view.Decode(frame.Payload); !fault.OK() {
-			return fmt.Errorf("%w: decode APPENDED: %w", client.ErrProtocol, fault)
+			return 0, fmt.Errorf("%w: decode APPENDED: %w", client.ErrProtocol, fault)
 		}
 		c.tally.answered(&c.view, latency)
 		if c.acked != nil {
 			c.acked(c.view.Size)
 		}
-		return nil
+		return 0, nil
 	case wire.FrameError:
 		var m wire.ErrorMessage
 		if fault := m.Decode(frame.Payload); !fault.OK() {
-			return fmt.Errorf("%w: decode ERROR: %w", client.ErrProtocol, fault)
+			return 0, fmt.Errorf("%w: decode ERROR: %w", client.ErrProtocol, fault)
 		}
 		if frame.RequestID == 0 {
-			return &m
+			return 0, &m
 		}
-		c.tally.refusal(m.Reason, latency)
-		return nil
+		c.tally.refusal(m.Reason)
+		return m.Reason, nil
 	}
-	return fmt.Errorf("%w: %v answers APPEND", client.ErrProtocol, frame.Type)
+	return 0, fmt.Errorf("%w: %v answers APPEND", client.ErrProtocol, frame.Type)
 }
 
 // refusedAsError returns what an ERROR says.

@@ -28,7 +28,7 @@ type benchResult struct {
 
 	Seconds           float64     `json:"seconds"`
 	Entries           uint64      `json:"entries"`  // new ones answered in that time
-	Requests          uint64      `json:"requests"` // answered in that time
+	Requests          uint64      `json:"requests"` // decided in that time: answered with APPENDED
 	EntriesPerSecond  float64     `json:"entries_per_second"`
 	RequestsPerSecond float64     `json:"requests_per_second"`
 	Latency           latencyJSON `json:"latency_ms"`
@@ -46,7 +46,7 @@ type benchResult struct {
 	Load1                      float64 `json:"load_average_1m"`    // of the machine at the end, the bench included
 
 	// Of the whole run, warm-up included.
-	BusyShare    float64           `json:"busy_share"`
+	BusyShare    float64           `json:"busy_share"`    // of the requests sent; an open loop sends them again
 	FailureShare float64           `json:"failure_share"` // requests refused for another reason, or with a rejected entry
 	Refused      map[string]uint64 `json:"refused"`       // requests by reason
 	Rejected     map[string]uint64 `json:"rejected"`      // entries by reason
@@ -103,7 +103,7 @@ func (r *benchResult) describe(p *benchPlan, s serverStatus) {
 
 // count takes what the answers of the whole run said.
 func (r *benchResult) count(t *tally) {
-	requests := max(float64(t.requests.Load()), 1)
+	requests := max(float64(t.requests.Load()+sum(t.refused)), 1)
 	busy := t.refused[wire.ReasonBusy]
 	r.BusyShare = float64(busy) / requests
 	r.FailureShare = float64(sum(t.refused)-busy+sum(t.rejected)) / requests
@@ -122,7 +122,6 @@ func byName(counts map[wire.Reason]uint64) map[string]uint64 {
 func (r *benchResult) print(w io.Writer) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
-	t.SetTitle(r.title())
 	for _, row := range r.rows() {
 		t.AppendRow(table.Row{row[0], row[1]})
 	}
@@ -139,7 +138,7 @@ func (r *benchResult) print(w io.Writer) error {
 		}
 		levels.AppendRow(table.Row{l.Name, digits3(l.Measured), sign + digits3(l.Limit), verdict})
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n", t.Render(), levels.Render())
+	_, err := fmt.Fprintf(w, "%s\n%s\n%s\n", r.title(), t.Render(), levels.Render())
 	return err
 }
 

@@ -22,7 +22,7 @@ func newLatencies() *hdrhistogram.Histogram {
 // tally counts the answers of one connection. The goroutine that reads them owns
 // it; what is atomic is also read by the progress line.
 type tally struct {
-	requests, entries atomic.Uint64 // answered; entries that are new
+	requests, entries atomic.Uint64 // decided; entries that are new
 
 	measured   atomic.Bool // false while warming up: latencies do not count yet
 	latencies  *hdrhistogram.Histogram
@@ -54,12 +54,9 @@ func (t *tally) answered(m *wire.AppendedView, latency time.Duration) {
 	}
 }
 
-// refusal counts a request that was refused as a whole.
-func (t *tally) refusal(reason wire.Reason, latency time.Duration) {
-	t.requests.Add(1)
-	t.refused[reason]++
-	t.latency(latency)
-}
+// refusal counts a request that was refused as a whole. It has no latency: to be
+// refused quickly is no merit.
+func (t *tally) refusal(reason wire.Reason) { t.refused[reason]++ }
 
 func (t *tally) latency(d time.Duration) {
 	if t.measured.Load() {
