@@ -136,7 +136,7 @@ func (c *Config) readFlags(flags map[string]string) error {
 }
 
 // settleHome finds the home where none is configured, as the XDG base directory
-// specification says, and makes it absolute.
+// specification says, and makes it and the socket absolute.
 func (c *Config) settleHome(env map[string]string) error {
 	if c.Home == "" {
 		c.homeIsDefault = true
@@ -149,11 +149,16 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	home, err := filepath.Abs(c.Home)
-	if err != nil {
-		return fmt.Errorf("find the home: %w", err)
+	for _, path := range []*string{&c.Home, &c.UDS.Path} {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+		*path = absolute
 	}
-	c.Home = home
 	return nil
 }
 

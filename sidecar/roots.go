@@ -64,7 +64,7 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		oldest:      func() uint64 { return oldestKept(s.store) },
 		consistency: newProver(s.store).ConsistencyProof,
 		signer: &checkpointSigner{
-			key: s.identity.signer, second: newLogAudit(s.store).rootAt,
+			key: s.identity.signer, head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
 			refuted: func(err error) {
 				s.log.Error("a root is refuted by the log: appends are refused", zap.Error(err))
 				s.committer.Refuse(wire.ReasonSafeMode)
