@@ -17,7 +17,7 @@ const (
 	benchAccountDigits = 5
 	benchAccountLength = len(benchAccountPrefix) + benchAccountDigits
 	benchEntryMin      = (wire.EntryHeaderSize + 2*benchAccountLength + 7) &^ 7
-	benchEntryMax      = (benchEntryMin + wire.MaxMemoLength) &^ 7
+	benchEntryMax      = (wire.EntryHeaderSize + 2*benchAccountLength + wire.MaxMemoLength) &^ 7
 )
 
 // Where in an entry lies what differs from entry to entry (FORMATS §1).
