@@ -96,7 +96,7 @@ type Committer struct {
 	head   atomic.Pointer[Head]
 	stats  counters
 	ended  sync.WaitGroup
-	loss   *Loss
+	loss   atomic.Pointer[Loss]
 	record []byte        // buffer of find
 	blocks []merkle.Hash // buffer of grow
 	spare  *store.Checkpoint
@@ -171,8 +171,9 @@ func (c *Committer) Submit(r *Request) wire.Reason {
 // Refuse makes Submit refuse appends for that reason until Refuse(0). Reads go
 // on. A ledger in safe mode stays in it.
 func (c *Committer) Refuse(reason wire.Reason) {
-	if c.loss == nil {
-		c.refusing.Store(uint32(reason))
+	c.refusing.Store(uint32(reason))
+	if c.Loss() != nil {
+		c.refusing.Store(uint32(wire.ReasonSafeMode))
 	}
 }
 

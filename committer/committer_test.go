@@ -212,3 +212,44 @@ func TestRestartKeepsEverything(t *testing.T) {
 		})
 	}
 }
+
+func TestDryRunAnswersAndBooksNothing(t *testing.T) {
+	for _, atomic := range []bool{false, true} {
+		t.Run(fmt.Sprintf("atomic %t", atomic), func(t *testing.T) {
+			b := newBench(t, Options{})
+			known := mint("a", 100)
+			before := b.append(known)
+			known.Nonce = wire.Nonce{7: 1}
+			r := b.request(transfer("a", "new", 30), transfer("a", "b", 30))
+			if !atomic {
+				r = b.request(known, transfer("a", "new", 30), transfer("a", "b", 80))
+			}
+			r.DryRun, r.Atomic, r.Balances = true, atomic, true
+			b.do(r)
+			if r.First != 0 || r.Last != 0 || r.Size != 1 || r.Root != before.Root {
+				t.Fatalf("answer %+v", r)
+			}
+			if atomic && (r.Accepted != 2 || len(r.Results) != 0) {
+				t.Fatalf("accepted %d, results %+v", r.Accepted, r.Results)
+			}
+			if !atomic && (r.Accepted != 1 || len(r.Results) != 2 || r.Results[0].Seq != 1 || r.Results[1].Reason != wire.ReasonInsufficientFunds) {
+				t.Fatalf("accepted %d, results %+v", r.Accepted, r.Results)
+			}
+			if got := r.Found[0].Available.String(); got != "70" && got != "40" {
+				t.Fatalf("the answer says that %s would be left", got)
+			}
+			for account, want := range map[string]string{"a": "100/0", "b": "none", "new": "none"} {
+				if got := b.balance(account, ""); got != want {
+					t.Errorf("%s has %s, want %s", account, got, want)
+				}
+			}
+			if again := b.append(transfer("a", "new", 30)); again.First != 2 {
+				t.Fatalf("the next entry got number %d", again.First)
+			}
+			b.restart()
+			if got := b.balance("a", ""); got != "70/0" {
+				t.Error(got)
+			}
+		})
+	}
+}

@@ -123,21 +123,36 @@ func (l *ledger) judge(e wire.Entry) verdict {
 
 // repeated reports whether the identity of e is known and what follows.
 func (l *ledger) repeated(a *account, e wire.Entry) (verdict, bool) {
-	seq, known, err := l.sequence(store.Identity{Nonce: e.Nonce(), Account: a.number})
+	first, seq, err := l.lookUp(a, e.Nonce())
 	if err != nil {
 		return undecided(err), true
 	}
-	if !known {
+	if first == nil {
 		return verdict{}, false
-	}
-	first, err := l.find(seq)
-	if err != nil {
-		return undecided(err), true
 	}
 	if !e.SameContent(first) {
 		return rejected(wire.ReasonConflict, "account and nonce were used before with other content"), true
 	}
 	return verdict{outcome: wire.OutcomeDuplicate, seq: seq}, true
+}
+
+// lookUp returns the entry of an account with that nonce, in a buffer that the
+// next look-up uses again, and its sequence number; nil when there is none. What
+// the index says is held against the record: after a loss of the log's end it may
+// name a number that was given to another entry since.
+func (l *ledger) lookUp(a *account, nonce wire.Nonce) (wire.Entry, uint64, error) {
+	seq, known, err := l.sequence(store.Identity{Nonce: nonce, Account: a.number})
+	if err != nil || !known {
+		return nil, 0, err
+	}
+	e, err := l.find(seq)
+	if err != nil {
+		return nil, 0, err
+	}
+	if e.Nonce() != nonce || !bytes.Equal(e.Account(), a.name) {
+		return nil, 0, nil
+	}
+	return e, seq, nil
 }
 
 // remember makes an accepted entry known.
@@ -147,7 +162,7 @@ func (l *ledger) remember(id store.Identity, seq uint64) {
 	l.note(undo{op: undoIdentity, identity: id})
 }
 
-// sequence returns the sequence number of the entry with that identity.
+// sequence returns the sequence number that the index has for an identity.
 func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error) {
 	seq, known = l.current.identities[id]
 	if !known {

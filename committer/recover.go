@@ -22,7 +22,7 @@ type Loss struct {
 func (l *Loss) Error() string { return l.What }
 
 // Loss returns why the ledger is in safe mode; nil when it is not.
-func (c *Committer) Loss() *Loss { return c.loss }
+func (c *Committer) Loss() *Loss { return c.loss.Load() }
 
 // Recovered says what a start did.
 type Recovered struct {
@@ -52,7 +52,7 @@ func (c *Committer) recover() error {
 			return fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
 		}
 		if loss := c.replay(commit); loss != nil {
-			c.enterSafeMode(loss)
+			c.EnterSafeMode(loss)
 			break
 		}
 		head.Size, head.Root, head.TimeMs = c.ledger.seq, commit.Root, commit.TimeMs
@@ -60,16 +60,20 @@ func (c *Committer) recover() error {
 	c.lastMs = head.TimeMs
 	c.recovered = Recovered{MarkSize: mark.Size, Size: head.Size, Replayed: head.Size - mark.Size}
 	c.head.Store(head)
-	if known := c.store.Head(); c.loss == nil && known.Seq > head.Size {
-		c.enterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
+	if known := c.store.Head(); c.Loss() == nil && known.Seq > head.Size {
+		c.EnterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
 			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost",
 			head.Size, known.Seq, head.Size+1, known.Seq)})
 	}
 	return nil
 }
 
-func (c *Committer) enterSafeMode(loss *Loss) {
-	c.loss = loss
+// EnterSafeMode makes the ledger read-only for what is wrong with it, until an
+// operator acts. The first reason stays.
+func (c *Committer) EnterSafeMode(loss *Loss) {
+	if !c.loss.CompareAndSwap(nil, loss) {
+		return
+	}
 	c.refusing.Store(uint32(wire.ReasonSafeMode))
 	c.options.Log.Error("safe mode: the ledger is read-only", zap.String("why", loss.What))
 }

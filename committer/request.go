@@ -29,6 +29,7 @@ type Request struct {
 	// OpAppend: admitted entries of valid shape, each followed by its stamp.
 	Atomic   bool
 	Balances bool               // answer with the balances of the accounts named
+	DryRun   bool               // judge, answer as if, and take everything back
 	IdemID   [16]byte           // of an atomic request; zero = none
 	Records  []byte             // back to back
 	Ends     []uint32           // end of each record in Records
@@ -97,20 +98,31 @@ func (r *Request) refuse(i int, v verdict) {
 
 // take judges an append and books what is accepted into the open commit.
 func (c *Committer) take(r *Request) {
-	l := c.ledger
-	l.request++
-	if r.Atomic {
+	c.ledger.request++
+	switch {
+	case r.Atomic:
 		c.takeWhole(r)
-	} else {
+	case r.DryRun:
+		before := c.begin()
+		c.judgeEach(r)
+		c.takeBack(r, before)
+	default:
 		c.takeEach(r)
 	}
-	if r.Balances {
+	if r.Balances && !r.DryRun {
 		c.answerTouched(r)
 	}
 }
 
 // takeEach judges entries that stand alone.
 func (c *Committer) takeEach(r *Request) {
+	c.judgeEach(r)
+	c.grow(r.Leaves[:r.Accepted])
+}
+
+// judgeEach books the records of what is accepted and moves its leaves to the
+// front.
+func (c *Committer) judgeEach(r *Request) {
 	l, p := c.ledger, c.open
 	l.atomic = false
 	for i := range r.Ends {
@@ -124,7 +136,6 @@ func (c *Committer) takeEach(r *Request) {
 		r.Leaves[r.Accepted] = r.Leaves[i]
 		r.accept(v.seq)
 	}
-	c.grow(r.Leaves[:r.Accepted])
 }
 
 // grow adds the leaves of accepted entries to the tree.
@@ -146,20 +157,18 @@ func (r *Request) accept(seq uint64) {
 // numbers; one that mixes entries known and new is no repetition of anything, and
 // is refused as a conflict.
 func (c *Committer) takeWhole(r *Request) {
-	l, p := c.ledger, c.open
+	l := c.ledger
 	if r.IdemID != ([16]byte{}) {
 		if done := c.takeRepeated(r); done {
 			return
 		}
 	}
-	seq, commit, rows := l.seq, p.mark(), l.countRows()
-	l.atomic, l.noting = true, true
+	before := c.begin()
+	l.atomic = true
 	refused := len(r.Results)
 	failed := c.judgeWhole(r)
-	l.noting = false
 	unbalanced := l.settleLegs()
-	duplicates := len(r.Results) - refused
-	switch {
+	switch duplicates := len(r.Results) - refused; {
 	case failed:
 	case unbalanced != nil:
 		r.Results = r.Results[:refused]
@@ -167,24 +176,46 @@ func (c *Committer) takeWhole(r *Request) {
 		failed = true
 	case duplicates > 0 && r.Accepted > 0:
 		first := r.Results[refused]
-		r.Results = r.Results[:refused]
-		r.Results = append(r.Results, wire.EntryResult{Index: first.Index, Outcome: wire.OutcomeRejected,
+		r.Results = append(r.Results[:refused], wire.EntryResult{Index: first.Index, Outcome: wire.OutcomeRejected,
 			Reason: wire.ReasonConflict, Detail: "an atomic request repeats an entry booked before beside new ones"})
 		failed = true
 	}
 	if failed {
-		l.rollBack(rows)
-		l.seq = seq
-		p.cut(commit)
-		r.Accepted, r.First, r.Last = 0, 0, 0
+		r.Accepted = 0
+	}
+	if failed || r.DryRun {
+		c.takeBack(r, before)
 		return
 	}
-	clear(l.undos)
-	l.undos = l.undos[:0]
+	l.keep()
 	if r.Accepted > 0 {
 		c.grow(r.Leaves)
 		c.group(r)
 	}
+}
+
+// before is what a request that is taken back leaves behind.
+type before struct {
+	seq     uint64
+	records int
+	rows    rowCounts
+}
+
+// begin begins to note what a request changes.
+func (c *Committer) begin() before {
+	c.ledger.noting = true
+	return before{seq: c.ledger.seq, records: c.open.mark(), rows: c.ledger.countRows()}
+}
+
+// takeBack takes a request back. Its results stay.
+func (c *Committer) takeBack(r *Request, b before) {
+	if r.Balances && r.DryRun {
+		c.answerTouched(r)
+	}
+	c.ledger.rollBack(b.rows)
+	c.ledger.seq = b.seq
+	c.open.cut(b.records)
+	r.First, r.Last = 0, 0
 }
 
 // judgeWhole judges entry after entry until one is rejected, which it reports.
@@ -331,7 +362,9 @@ func (c *Committer) answerFind(r *Request) {
 	l := c.ledger
 	a, err := l.account(r.Account)
 	if err == nil && a != nil {
-		r.First, r.Known, err = l.sequence(store.Identity{Nonce: r.Nonce, Account: a.number})
+		var found wire.Entry
+		found, r.First, err = l.lookUp(a, r.Nonce)
+		r.Known = found != nil
 	}
 	if err != nil {
 		r.Reason, r.Err = wire.ReasonInternal, err

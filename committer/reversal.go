@@ -12,7 +12,7 @@ func (l *ledger) reverse(a *account, e wire.Entry) verdict {
 	if a == nil {
 		return rejected(wire.ReasonUnknownRef, refUnknown)
 	}
-	found, seq, v := l.original(store.Identity{Nonce: e.Ref(), Account: a.number})
+	found, seq, v := l.original(a, e.Ref())
 	if found == nil {
 		return v
 	}

@@ -223,7 +223,7 @@ func (l *ledger) heldFor(a *account, e wire.Entry) (id store.Identity, left wire
 		return id, left, undecided(err)
 	}
 	if !known || h.remaining.IsZero() {
-		return id, left, l.noHold(id, e.Asset())
+		return id, left, l.noHold(a, e.Ref(), e.Asset())
 	}
 	if h.asset != e.Asset() {
 		return id, left, rejected(wire.ReasonUnknownRef, refOtherAsset)
@@ -238,8 +238,8 @@ func (l *ledger) heldFor(a *account, e wire.Entry) (id store.Identity, left wire
 // noHold says why nothing can be taken from the hold of that identity: a hold of
 // which nothing is left is forgotten, but its entry is not. The answer MUST NOT
 // depend on whether a checkpoint came in between.
-func (l *ledger) noHold(id store.Identity, asset wire.Asset) verdict {
-	original, _, v := l.original(id)
+func (l *ledger) noHold(a *account, ref wire.Nonce, asset wire.Asset) verdict {
+	original, _, v := l.original(a, ref)
 	switch {
 	case original == nil:
 		return v
@@ -251,19 +251,15 @@ func (l *ledger) noHold(id store.Identity, asset wire.Asset) verdict {
 	return rejected(wire.ReasonInsufficientFunds, lacksHeld)
 }
 
-// original returns the entry with that identity and its sequence number; nil and
-// why not otherwise.
-func (l *ledger) original(id store.Identity) (wire.Entry, uint64, verdict) {
-	seq, known, err := l.sequence(id)
+// original returns the entry that ref names and its sequence number; nil and why
+// not otherwise.
+func (l *ledger) original(a *account, ref wire.Nonce) (wire.Entry, uint64, verdict) {
+	original, seq, err := l.lookUp(a, ref)
 	if err != nil {
 		return nil, 0, undecided(err)
 	}
-	if !known {
+	if original == nil {
 		return nil, 0, rejected(wire.ReasonUnknownRef, refUnknown)
-	}
-	original, err := l.find(seq)
-	if err != nil {
-		return nil, 0, undecided(err)
 	}
 	return original, seq, accepted()
 }

@@ -28,7 +28,9 @@ type sum struct {
 func (l *ledger) sum(asset wire.Asset) *sum {
 	s, ok := l.sums[asset]
 	if !ok {
-		s = &sum{asset: asset}
+		// Its row is due even while the supply is zero: restore has to know of every
+		// asset in which there are balances.
+		s = &sum{asset: asset, changed: true}
 		l.sums[asset] = s
 		l.note(undo{op: undoSum, sum: s})
 	}

@@ -67,6 +67,13 @@ func (l *ledger) rollBack(before rowCounts) {
 	l.rows.Reversed = l.rows.Reversed[:before.reversed]
 }
 
+// keep forgets the notes: the request stands.
+func (l *ledger) keep() {
+	l.noting = false
+	clear(l.undos)
+	l.undos = l.undos[:0]
+}
+
 func (l *ledger) takeBack(u *undo, before rowCounts) {
 	switch u.op {
 	case undoAccount:

@@ -59,6 +59,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 	r.session, r.id = ss, id
 	r.Atomic = m.Flags&wire.AppendAtomic != 0
 	r.Balances = m.Flags&wire.AppendBalances != 0
+	r.DryRun = m.Flags&wire.AppendDryRun != 0
 	r.IdemID = m.IdemID
 	r.QueuedNs = ss.sidecar.sinceStart(now)
 	fault = ss.sidecar.admission.enter()
@@ -161,10 +162,11 @@ func allowed(e wire.Entry, rights *capability.Rights, reversals bool) wire.Fault
 type admission struct {
 	turns   chan struct{}
 	waiting chan struct{}
+	refused func() // counts a request that was told busy
 }
 
-func newAdmission(prevalidators, ingress int) *admission {
-	return &admission{turns: make(chan struct{}, prevalidators), waiting: make(chan struct{}, ingress)}
+func newAdmission(prevalidators, ingress int, refused func()) *admission {
+	return &admission{turns: make(chan struct{}, prevalidators), waiting: make(chan struct{}, ingress), refused: refused}
 }
 
 // enter waits for a turn, or says busy when too many wait already.
@@ -177,6 +179,7 @@ func (a *admission) enter() wire.Fault {
 	select {
 	case a.waiting <- struct{}{}:
 	default:
+		a.refused()
 		return wire.Fault{Reason: wire.ReasonBusy, Detail: "too many requests wait to be admitted (queues.ingress)"}
 	}
 	a.turns <- struct{}{}

@@ -1,6 +1,8 @@
 package sidecar
 
 import (
+	"encoding/hex"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"runtime"
@@ -48,7 +50,8 @@ type Config struct {
 
 // AccumulatorConfig chooses the tree. It is read when a ledger is created.
 type AccumulatorConfig struct {
-	Hash string `toml:"hash" allowed:"blake3|sha256"`
+	Hash  string `toml:"hash" allowed:"blake3|sha256"`
+	LogID string `toml:"log_id"`
 }
 
 // UDSConfig is about the Unix-domain socket and the connections over it.
@@ -209,6 +212,16 @@ func (c *Config) inHome(configured, name string) string {
 
 // socketPath returns uds.path, or what it is by default.
 func (c *Config) socketPath() string { return c.inHome(c.UDS.Path, socketFile) }
+
+// logID returns the log id for a ledger that is created; zero = random.
+func (c *Config) logID() (id [16]byte, err error) {
+	decoded, err := hex.DecodeString(c.Accumulator.LogID)
+	if err == nil && len(decoded) != len(id) && len(decoded) != 0 {
+		err = errors.New("wrong length")
+	}
+	copy(id[:], decoded)
+	return id, err
+}
 
 // windowEntries returns how many entries the ledger remembers, 0 = all.
 func (c *Config) windowEntries() uint64 {

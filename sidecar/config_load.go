@@ -136,7 +136,7 @@ func (c *Config) readFlags(flags map[string]string) error {
 }
 
 // settleHome finds the home where none is configured, as the XDG base directory
-// specification says, and makes it absolute.
+// specification says, and makes it and the socket absolute.
 func (c *Config) settleHome(env map[string]string) error {
 	if c.Home == "" {
 		c.homeIsDefault = true
@@ -149,11 +149,16 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	home, err := filepath.Abs(c.Home)
-	if err != nil {
-		return fmt.Errorf("find the home: %w", err)
+	for _, path := range []*string{&c.Home, &c.UDS.Path} {
+		if *path == "" {
+			continue
+		}
+		absolute, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("find %s: %w", *path, err)
+		}
+		*path = absolute
 	}
-	c.Home = home
 	return nil
 }
 
@@ -163,7 +168,7 @@ func (c *Config) validate() error {
 	for _, k := range c.keys() {
 		all = append(all, k.check())
 	}
-	all = append(all, c.checkName(), c.checkHTTPS(), c.checkMemory())
+	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory())
 	if mode := c.UDS.Mode.FileMode(); mode&^socketModes != 0 || mode&0o600 != 0o600 {
 		all = append(all, fmt.Errorf("check configuration: uds.mode is %s: it must be in 0600..0666 with read and write for the owner", c.UDS.Mode))
 	}
@@ -181,6 +186,13 @@ func (c *Config) checkName() error {
 	if len(c.Name) < 1 || len(c.Name) > 64 ||
 		strings.ContainsFunc(c.Name, func(r rune) bool { return !strings.ContainsRune(nameAlphabet, r) }) {
 		return fmt.Errorf("check configuration: name is %q: it must be 1..64 letters, digits and . - _ / :", c.Name)
+	}
+	return nil
+}
+
+func (c *Config) checkLogID() error {
+	if _, err := c.logID(); err != nil {
+		return fmt.Errorf("check configuration: accumulator.log_id is %q: it must be 32 hex digits, or empty for a random one", c.Accumulator.LogID)
 	}
 	return nil
 }

@@ -172,7 +172,7 @@ func TestShippedConfigs(t *testing.T) {
 		}
 		want := Defaults(profile)
 		want.Home = "/h"
-		if diff := cmp.Diff(want, c); diff != "" {
+		if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {
 			t.Errorf("%s differs from the defaults (-default +file):\n%s", path, diff)
 		}
 		text, err := os.ReadFile(path)

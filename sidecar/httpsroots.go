@@ -79,12 +79,16 @@ func (q *rootsQuery) set(name, text string) (err error) {
 	return nil
 }
 
-// serveRoots answers GET /roots (see docs/PROTOCOL.md):
+// serveRoots answers GET /roots?since=N&limit=K&wait=30s&proof=1, all of it optional:
 //
 //	{"roots":[{"seq":1031,"root":"hex","ts":1728794183999}],"next":1031,
 //	 "oldest":1,"checkpoint":"…","consistency":["hex",…]}
 //
-// next is the since of the next question: whoever goes on with it misses nothing.
+// roots are those of sizes above since, in order; next is the since of the next
+// question: whoever goes on with it misses nothing. The checkpoint is of the size
+// of the last published root or a greater one. consistency is there with proof and
+// proves from since, which then has to be a size, to the size of the checkpoint; a
+// proof that needs forgotten records is a 410. text/plain is the bare checkpoint.
 // oldest is there once entries were forgotten: roots of smaller trees are gone, and
 // the first root is simply the oldest that is kept. A wait ends early when the
 // sidecar stops. The answer to a question changes only with the head, which is

@@ -131,8 +131,15 @@ func (m *metrics) Observe(info *committer.CommitInfo) {
 // rejected counts n refusals for one reason.
 func (m *metrics) rejected(reason wire.Reason, n int) { m.rejections[reason].Add(float64(n)) }
 
-// authFailed counts a failed proof: "token" or "tls".
-func (m *metrics) authFailed(peer string) { m.authFailures[peer].Inc() }
+// authFailed counts a failed proof of a peer: "token", which others count as, or
+// "tls".
+func (m *metrics) authFailed(peer string) {
+	failures, ok := m.authFailures[peer]
+	if !ok {
+		failures = m.authFailures["token"]
+	}
+	failures.Inc()
+}
 
 // busyIngress counts a request that found queues.ingress full.
 func (m *metrics) busyIngress() { m.ingressBusy.Add(1) }
@@ -152,7 +159,9 @@ func (m *metrics) http(route, method string, status int, took time.Duration) {
 	m.httpDuration.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// handler serves the metrics. Compression is done outside of it.
+// handler serves the metrics as text and as protobuf, which carries the native
+// histograms. It does not speak OpenMetrics, whose names of counters differ.
+// Compression is done outside of it.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4, EnableOpenMetrics: true})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
 }

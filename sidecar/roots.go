@@ -6,12 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
-	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // Bounds of the number of roots in one answer.
@@ -64,10 +61,9 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		oldest:      func() uint64 { return oldestKept(s.store) },
 		consistency: newProver(s.store).ConsistencyProof,
 		signer: &checkpointSigner{
-			key: s.identity.signer, second: newLogAudit(s.store).rootAt,
+			key: s.identity.signer, head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
 			refuted: func(err error) {
-				s.log.Error("a root is refuted by the log: appends are refused", zap.Error(err))
-				s.committer.Refuse(wire.ReasonSafeMode)
+				s.committer.EnterSafeMode(&committer.Loss{What: "a root is refuted by the log: " + err.Error()})
 			},
 		},
 		ring:    newRootRing(durableSize(s.store), rootRingMax),

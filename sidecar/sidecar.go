@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -125,8 +126,9 @@ func (s *Sidecar) openLedger() error {
 }
 
 func (s *Sidecar) storeOptions() store.Options {
+	logID, _ := s.config.logID() // checked by validate
 	o := store.Options{
-		Dir: s.config.Home, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
+		Dir: s.config.Home, LogID: logID, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
 		MemtableBytes: int64(s.config.Store.MemtableBytes), CacheBytes: int64(s.config.Store.CacheBytes),
 		Logger: s.log.Named("store"), Fatal: s.fatal,
 	}
@@ -139,7 +141,7 @@ func (s *Sidecar) storeOptions() store.Options {
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
 	uds := &s.config.UDS
-	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress)
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, s.metrics.busyIngress)
 	var err error
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
@@ -158,6 +160,9 @@ func (s *Sidecar) openDoors() error {
 // is read.
 func (s *Sidecar) acceptLoop() {
 	policy := peercred.Policy{UIDs: s.config.UDS.AllowUIDs, GIDs: s.config.UDS.AllowGIDs}
+	if len(policy.UIDs)+len(policy.GIDs) > 0 {
+		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
+	}
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -244,6 +249,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 
 // fatal ends the process when the state of the log is unknown. It does not return.
 func (s *Sidecar) fatal(what string) {
+	s.metrics.logFailed()
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
 	os.Exit(ExitUnknownState)

@@ -21,6 +21,7 @@ type checkpointSigner struct {
 	second func(size uint64) (merkle.Hash, error)
 	// refuted is told of a root that was not confirmed.
 	refuted func(error)
+	head    func() *committer.Head
 
 	mu     sync.Mutex
 	newest signedCheckpoint
@@ -32,14 +33,15 @@ type signedCheckpoint struct {
 	text []byte // a signed note; MUST NOT be changed
 }
 
-// sign returns the signed checkpoint of head, or a newer one that was signed
-// before.
-func (s *checkpointSigner) sign(head *committer.Head) (signedCheckpoint, error) {
+// sign returns the signed checkpoint of the newest head. Whoever knows a head gets
+// a checkpoint of its size or a greater one.
+func (s *checkpointSigner) sign(known *committer.Head) (signedCheckpoint, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.newest.text != nil && head.Size <= s.newest.size {
+	if s.newest.text != nil && known.Size <= s.newest.size {
 		return s.newest, nil
 	}
+	head := s.head() // those who waited for the lock need not sign one after the other
 	again, err := s.second(head.Size)
 	if err != nil {
 		return signedCheckpoint{}, fmt.Errorf("compute the root at size %d again: %w", head.Size, err)

@@ -6,6 +6,9 @@ import "encoding/binary"
 const (
 	AppendAtomic   = 1 << 0 // all entries are committed next to each other, or none is
 	AppendBalances = 1 << 1 // the answer carries the balances of the touched accounts
+	AppendDryRun   = 1 << 2 // judge and answer as if, and book nothing
+
+	appendFlags = AppendAtomic | AppendBalances | AppendDryRun
 )
 
 // AppendRequestHeaderSize is the size of what stands before the entries, in bytes.
@@ -33,7 +36,7 @@ func (m *AppendRequest) Append(dst []byte) []byte {
 // size, or bytes are left behind the last, the request as a whole is malformed.
 func (m *AppendRequest) Decode(payload []byte) Fault {
 	c := cursor{payload: payload}
-	m.Flags, m.Count, m.IdemID = c.flags(AppendAtomic|AppendBalances), c.u32(), c.array16()
+	m.Flags, m.Count, m.IdemID = c.flags(appendFlags), c.u32(), c.array16()
 	m.Entries = c.bytes(len(c.payload) - c.at)
 	switch {
 	case !c.fault.OK():

@@ -64,10 +64,10 @@ func TestCrash(t *testing.T) {
 // crashRound reports whether a kill came amid the append.
 func crashRound(t *testing.T, random *rand.Rand, bin Binaries, journal string) (hit bool) {
 	home := ShortDir(t)
-	interval := "--checkpoint-interval-entries=" + strconv.Itoa(1000+random.IntN(20_000))
+	env := []string{"RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=" + strconv.Itoa(1000+random.IntN(20_000))}
 	for range 1 + random.IntN(3) {
-		p := StartProcess(t, bin, home, interval)
-		command := exec.Command(bin.CLI, "--home", home, "append", "--json", "--retry", "0", "--batch", strconv.Itoa(1+random.IntN(400)), journal)
+		p := StartProcessEnv(t, bin, home, env)
+		command := exec.Command(bin.CLI, "--home", home, "append", "--json", "--retry", "0s", "--batch", strconv.Itoa(1+random.IntN(400)), journal)
 		if err := command.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -76,7 +76,7 @@ func crashRound(t *testing.T, random *rand.Rand, bin Binaries, journal string) (
 		_ = command.Wait() // it fails when the kill came first
 		hit = hit || command.ProcessState.ExitCode() == 1
 	}
-	p := StartProcess(t, bin, home, interval)
+	p := StartProcessEnv(t, bin, home, env)
 	summary, exit := p.Append(journal)
 	if exit != 3 || summary.Accepted+summary.Duplicate != BankAccepted || summary.Rejected != BankRejected || summary.LastSeq != BankAccepted {
 		t.Errorf("append after the crash: exit %d, %+v", exit, summary)

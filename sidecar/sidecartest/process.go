@@ -47,9 +47,16 @@ func ShortDir(t testing.TB) string {
 // until it answers.
 func StartProcess(t testing.TB, bin Binaries, home string, args ...string) *Process {
 	t.Helper()
+	return StartProcessEnv(t, bin, home, nil, args...)
+}
+
+// StartProcessEnv is StartProcess with further environment variables, NAME=value.
+func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{Home: home, t: t, bin: bin, output: new(lockedBuffer), exited: make(chan error, 1)}
 	args = append([]string{"--home", home, "--https", "127.0.0.1:0"}, args...)
 	p.command = exec.Command(bin.Daemon, args...)
+	p.command.Env = append(os.Environ(), env...)
 	p.command.Stdout, p.command.Stderr = p.output, p.output
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
