@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"

@@ -1,0 +1,66 @@
+# What is done with this repository, one recipe each; `just` alone lists them.
+# Two of them need nothing but Go: go run ./sidecar/ron-ledgerd and go test ./...
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+staticcheck := "honnef.co/go/tools/cmd/staticcheck@v0.8.2"
+
+# Where goroutines share something, and so the race detector may find something.
+concurrent := "./committer ./store ./wire/... ./peercred ./sidecar/... ./tools/..."
+
+# list the recipes
+default:
+    @just --list --unsorted
+
+# start the sidecar: flags of ron-ledgerd may follow
+run *FLAGS:
+    go run ./sidecar/ron-ledgerd {{FLAGS}}
+
+# build both programs, static, into bin/ (Go writes the commit into them: ledgerctl version)
+build:
+    CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./sidecar/ron-ledgerd ./tools/ledgerctl
+
+# the tests
+test:
+    go test ./...
+
+# formatting, go vet, staticcheck; each also with the expensive checks armed
+lint:
+    @files=$(git ls-files -co --exclude-standard '*.go'); unformatted=$(gofmt -s -l $files); \
+    if [ -n "$unformatted" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$unformatted"; exit 1; fi
+    go vet ./...
+    go vet -tags invariants ./...
+    go run {{staticcheck}} ./...
+    go run {{staticcheck}} -tags invariants ./...
+
+# the tests of what runs in parallel, under the race detector (this alone needs cgo)
+race:
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^TestCrash' {{concurrent}}
+
+# the tests with the expensive checks armed, ours and Pebble's
+invariants:
+    go test -tags invariants -timeout 15m -skip '^TestCrash' ./...
+
+# every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
+fuzz TIME="30s":
+    .ci/fuzz {{TIME}}
+
+# kill the sidecar amid an append of the bank journal, so many rounds
+crash ROUNDS=env("CRASH_ROUNDS", "50"):
+    CRASH_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestCrash' -count 1 -timeout 60m -v
+
+# hold the ledger against the independent model of its rules, over so many entries
+model ENTRIES=env("MODEL_ENTRIES", "1000000"):
+    MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
+
+# the benchmarks beside the packages; 1x only tries whether they run
+bench TIME="1s":
+    go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
+
+# the documents: links, recipes, commands
+docs:
+    go test -run '^TestDocs' -count 1 -v .
+
+# all that is asked of a change before it is merged
+ci:
+    .ci/run
