@@ -42,7 +42,7 @@ func TestCommitterAgreesWithTheModel(t *testing.T) {
 	const each = 2500
 	entries := setting(t, "MODEL_ENTRIES", 150_000)
 	seed := setting(t, "MODEL_SEED", uint64(time.Now().UnixNano())%1_000_000)
-	t.Logf("MODEL_SEED=%d MODEL_ENTRIES=%d", seed, entries)
+	fmt.Printf("MODEL_SEED=%d MODEL_ENTRIES=%d\n", seed, entries) // a panic would keep t.Log to itself
 	coverage := Coverage{}
 	for i := range (entries + each - 1) / each {
 		profile := profiles[i%uint64(len(profiles))]
