@@ -18,7 +18,7 @@ var profiles = []Profile{
 	{Name: "few accounts", Hash: merkle.Blake3, Accounts: 4, Assets: 3, CheckpointEntries: 1000, BatchMaxEntries: 1024, Pipeline: 4},
 	{Name: "checkpoint every entry", Hash: merkle.SHA256, Accounts: 5, Assets: 2, CheckpointEntries: 1, BatchMaxEntries: 1, Pipeline: 1},
 	{Name: "checkpoint every 7", Hash: merkle.Blake3, Accounts: 6, Assets: 5, CheckpointEntries: 7, BatchMaxEntries: 5, Pipeline: 3, RandomNonces: true},
-	{Name: "many accounts, small cache", Hash: merkle.Blake3, Accounts: 300, Assets: 3, CheckpointEntries: 50, BatchMaxEntries: 16, CacheAccounts: 1, Pipeline: 8},
+	{Name: "many accounts, small cache", Hash: merkle.Blake3, Accounts: 300, Assets: 5, CheckpointEntries: 50, BatchMaxEntries: 16, CacheAccounts: 1, Pipeline: 8},
 	{Name: "one checkpoint at the end", Hash: merkle.SHA256, Accounts: 8, Assets: 4, CheckpointEntries: 100_000, BatchMaxEntries: 64, Pipeline: 16, RandomNonces: true},
 }
 
