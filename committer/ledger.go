@@ -76,7 +76,7 @@ type ledger struct {
 type verdict struct {
 	outcome wire.Outcome
 	reason  wire.Reason
-	detail  string // constant text
+	detail  string // for people
 	seq     uint64 // of the entry itself, or of the one that it repeats
 	err     error  // a look-up failed, so nothing could be decided
 }
