@@ -22,13 +22,14 @@ type cutter struct {
 	target   string
 	running  sync.WaitGroup
 
-	mu   sync.Mutex
-	rng  *rand.Rand
-	most int64 // bytes that a connection lives for, at most, in either direction; 0: for ever
+	most int64 // bytes that a connection lives for, at most, in either direction
+
+	mu  sync.Mutex
+	rng *rand.Rand
 }
 
-func newCutter(t *testing.T, target string, seed uint64) *cutter {
-	c := &cutter{target: target, rng: rand.New(rand.NewPCG(seed, 0))}
+func newCutter(t *testing.T, target string, seed uint64, most int64) *cutter {
+	c := &cutter{target: target, most: most, rng: rand.New(rand.NewPCG(seed, 0))}
 	var err error
 	if c.listener, err = net.Listen("unix", filepath.Join(t.TempDir(), "cut")); err != nil {
 		t.Fatal(err)
@@ -53,10 +54,7 @@ func (c *cutter) accept() {
 			continue
 		}
 		c.mu.Lock()
-		up, down := int64(1)<<40, int64(1)<<40
-		if c.most > 0 {
-			up, down = c.rng.Int64N(c.most), c.rng.Int64N(c.most)
-		}
+		up, down := c.rng.Int64N(c.most), c.rng.Int64N(c.most)
 		c.mu.Unlock()
 		pass := func(to, from net.Conn, n int64) {
 			_, _ = io.CopyN(to, from, n)
@@ -128,8 +126,7 @@ func TestAppendIsTheSameOverCutConnections(t *testing.T) {
 	for round := range 3 {
 		seed := rand.Uint64()
 		target := startMicronode(t).Socket()
-		c := newCutter(t, target, seed)
-		c.most = 800_000 // several times what is under way at once
+		c := newCutter(t, target, seed, 800_000) // several times what is under way at once
 		args := []string{"append", "--json", "--retry", "15s", "--batch", []string{"128", "37", "100"}[round], "--inflight", "4"}
 		if round%2 == 1 {
 			args = append(args, "--connections", "2")
