@@ -2,6 +2,7 @@ package committer
 
 import (
 	"hash/maphash"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rustyonions/ron-ledger/store"
@@ -15,19 +16,20 @@ import (
 // rebuilt; once it has its most bytes, the last link takes what comes and lets
 // more keys through to the look-up that it spares.
 //
-// The checkpointer adds, the committer asks; words only ever gain bits, so both
-// may at once. Nothing but speed depends on the filter: what it lets through is
+// The checkpointer adds, and at first the loader; the committer asks. Words only
+// ever gain bits, so all may at once. Nothing but speed depends on the filter: what it lets through is
 // looked up, and it is asked only when it has all that the store has.
 type identityFilter struct {
 	seed     maphash.Seed
 	links    atomic.Pointer[[]*filterLink]
 	maxBytes int
 	complete atomic.Bool // every identity in the store was added
+	adding   sync.Mutex  // held by who adds
 }
 
 type filterLink struct {
 	words []atomic.Uint64
-	keys  int // added to this link; the adder's
+	keys  int // added to this link; guarded by adding
 	room  int
 }
 
@@ -63,7 +65,41 @@ func (l *filterLink) line(h uint64) int {
 	return int((h>>32)*lines>>32) * filterLineWords
 }
 
-// add adds an identity. One goroutine at a time may call it.
+// addAll adds the identities of a checkpoint.
+func (f *identityFilter) addAll(rows []store.Indexed) {
+	f.adding.Lock()
+	defer f.adding.Unlock()
+	for i := range rows {
+		f.add(&rows[i].Identity)
+	}
+}
+
+// load adds what the store has, in the background of a start, and makes the filter
+// complete. It ends early when stop is closed.
+func (f *identityFilter) load(s *store.Store, stop <-chan struct{}) error {
+	batch := make([]store.Indexed, 0, 4096)
+	for id, err := range s.Identities() {
+		if err != nil {
+			return err
+		}
+		batch = append(batch, store.Indexed{Identity: id})
+		if len(batch) < cap(batch) {
+			continue
+		}
+		f.addAll(batch)
+		batch = batch[:0]
+		select {
+		case <-stop:
+			return nil
+		default:
+		}
+	}
+	f.addAll(batch)
+	f.complete.Store(true)
+	return nil
+}
+
+// add adds an identity. The caller holds adding.
 func (f *identityFilter) add(id *store.Identity) {
 	h := f.hash(id)
 	l := f.last()
