@@ -21,6 +21,8 @@ type gauges struct {
 	httpsOpen, httpsMax, httpsRefused         *prometheus.Desc
 	diskFree, diskTotal, diskReserve          *prometheus.Desc
 	diskLow, diskFailures                     *prometheus.Desc
+	keys, revoked, keysStale                  *prometheus.Desc
+	keysReloads, keysFailures                 *prometheus.Desc
 	certificate, memoryLimit, build           *prometheus.Desc
 	fsync, cacheBytes, cacheHits, cacheMisses *prometheus.Desc
 	engine                                    []engineFigure
@@ -62,6 +64,11 @@ func newGauges(s *Sidecar, m *metrics) *gauges {
 		diskReserve:    describe("disk_reserve_bytes", "Free space below which appends are refused (disk.reserve_bytes)."),
 		diskLow:        describe("disk_pressure", "1 while free space is below the reserve."),
 		diskFailures:   describe("disk_check_failures_total", "Times that free space could not be read."),
+		keys:           describe("token_keys", "Root keys in force."),
+		revoked:        describe("token_revocations", "Capabilities and keys that are revoked."),
+		keysStale:      describe("token_keys_stale", "1 while the keyring or the revocation list cannot be read: what was read before is in force."),
+		keysReloads:    describe("token_keys_reloads_total", "Times that the keyring or the revocation list was replaced."),
+		keysFailures:   describe("token_keys_reload_failures_total", "Times that the keyring or the revocation list could not be read."),
 		certificate:    describe("cert_not_after_seconds", "Unix time at which the HTTPS certificate ends."),
 		memoryLimit:    describe("memory_limit_bytes", "Soft memory limit of the process (memory.limit); 0 when none is set."),
 		build:          describe("ledger_build_info", "1, with what runs as labels.", "version", "profile", "hash"),
@@ -139,6 +146,12 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.diskReserve, float64(s.disk.reserve))
 	gauge(g.diskLow, one(s.disk.low.Load()))
 	counter(g.diskFailures, float64(s.disk.failures.Load()))
+	keys := s.keys.current.Load()
+	gauge(g.keys, float64(len(keys.ring.Keys())))
+	gauge(g.revoked, float64(keys.revoked.Len()))
+	gauge(g.keysStale, one(s.keys.stale.Load()))
+	counter(g.keysReloads, float64(s.keys.reloads.Load()))
+	counter(g.keysFailures, float64(s.keys.failed.Load()))
 	gauge(g.certificate, float64(https.certificates.notAfter().Unix()))
 	gauge(g.memoryLimit, float64(s.config.Memory.Limit))
 	gauge(g.build, 1, Version(), s.config.Profile, s.hash.String())

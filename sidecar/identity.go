@@ -120,7 +120,7 @@ func (h *home) loadRevocations(c *Config, id *Identity) error {
 			return nil
 		}
 	}
-	text, err := peercred.ReadPrivate(path, secretBytesMax)
+	text, err := peercred.ReadPrivate(path, revocationBytesMax)
 	if err != nil {
 		return missing(err, "keys.revocations names it: make an empty one where nothing is revoked")
 	}

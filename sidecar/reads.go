@@ -258,7 +258,8 @@ func (p *listingPage) add(row *store.BalanceRow) bool {
 }
 
 // answerWatch tells of each new head until the connection ends. A reader that is
-// slow is told of several commits at once.
+// slow is told of several commits at once. A watch outlives its token as little as the
+// connection does: the token has to hold each time.
 func (ss *session) answerWatch(ctx context.Context, id uint64, payload []byte) wire.Fault {
 	var m wire.Watch
 	if fault := m.Decode(payload); !fault.OK() {
@@ -268,6 +269,9 @@ func (ss *session) answerWatch(ctx context.Context, id uint64, payload []byte) w
 	for {
 		head := ss.sidecar.committer.Head()
 		if head.Size > known {
+			if _, fault := ss.authorised(capability.OpRead, time.Now()); !fault.OK() {
+				return fault
+			}
 			answer := wire.WatchAnswer{First: known + 1, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs}}
 			if !ss.out.stream(wire.FrameHeader{Type: wire.FrameWatchAnswer, Flags: wire.FlagMore, RequestID: id}, answer.Append) {
 				return wire.Fault{}

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rustyonions/ron-ledger/peercred"
-	"github.com/rustyonions/ron-ledger/peercred/capability"
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
@@ -33,10 +32,10 @@ type session struct {
 
 	in      *wire.FrameBuffer
 	out     *outbox
-	slots   chan struct{}  // one for each request in flight
-	reads   sync.WaitGroup // reads in progress
-	readers atomic.Int32   // their number
-	rights  atomic.Pointer[capability.Rights]
+	slots   chan struct{}         // one for each request in flight
+	reads   sync.WaitGroup        // reads in progress
+	readers atomic.Int32          // their number
+	grant   atomic.Pointer[grant] // nil: no token
 	version uint16
 	raw     []byte          // a decompressed payload
 	ctx     context.Context // ends with the connection

@@ -33,6 +33,7 @@ type Sidecar struct {
 	started  time.Time
 	home     *home
 	identity *Identity
+	keys     *tokenKeyFiles
 	logID    [16]byte
 	hash     merkle.HashKind
 
@@ -52,6 +53,7 @@ type Sidecar struct {
 	stopping <-chan struct{}
 	draining atomic.Bool
 	accept   sync.WaitGroup
+	watchers sync.WaitGroup // end with ctx
 	sessions sessionTable
 }
 
@@ -112,6 +114,7 @@ func (s *Sidecar) openLedger() error {
 	if s.identity, err = s.home.identity(s.config, meta.LogID, s.hash); err != nil {
 		return err
 	}
+	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
@@ -146,6 +149,7 @@ func (s *Sidecar) openDoors() error {
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
+	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
@@ -230,6 +234,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 		errs = append(errs, s.committer.Close(ctx))
 	}
 	s.stop()
+	s.watchers.Wait()
 	s.sessions.wakeAll()
 	errs = append(errs, s.sessions.wait(ctx))
 	if s.https != nil {

@@ -64,6 +64,7 @@ func (o *outer) start(c *Config) {
 	s.logID = s.store.Meta().LogID
 	s.identity, err = s.home.identity(c, s.logID, s.hash)
 	must(err)
+	s.keys = newTokenKeyFiles(s.home, c, s.identity, s.log)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
