@@ -77,7 +77,7 @@ func TestTokenKeyFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	overwrite(t, ringFile, string(ring.Marshal()))
-	loaded, err := loadKeyring(ringFile)
+	loaded, err := LoadKeyring(ringFile)
 	if err != nil {
 		t.Fatal(err)
 	}
