@@ -76,6 +76,9 @@ func (c *Committer) writeCheckpoint(job *checkpointJob) {
 	if err := c.store.Checkpoint(job.rows); err != nil {
 		c.options.Fatal(fmt.Sprintf("write the checkpoint at size %d: %v", size, err))
 	}
+	if f := c.ledger.filter; f != nil {
+		f.addAll(job.rows.Index)
+	}
 	if err := c.store.SyncHead(); err != nil {
 		c.options.Fatal(fmt.Sprintf("sync the head file at size %d: %v", size, err))
 	}
@@ -86,6 +89,20 @@ func (c *Committer) writeCheckpoint(job *checkpointJob) {
 	}
 	c.stats.checkpoints.Add(1)
 	c.options.Log.Debug("checkpoint complete", zap.Uint64("size", size))
+}
+
+// startFilter loads the filter in the background. Until it is complete, and where
+// it cannot be loaded, nonces that are not above all others are looked up.
+func (c *Committer) startFilter() {
+	f := c.ledger.filter
+	if f == nil {
+		return
+	}
+	c.ended.Go(func() {
+		if err := f.load(c.store, c.closing); err != nil {
+			c.options.Log.Warn("the filter of identities could not be loaded: random nonces are looked up", zap.Error(err))
+		}
+	})
 }
 
 // finishCheckpoint lets go of what the store knows now.

@@ -29,6 +29,10 @@ type Options struct {
 	// CacheAccounts bounds the accounts in memory that are not waiting for a
 	// checkpoint (cache.accounts, default 262,144).
 	CacheAccounts int
+	// FilterBytes bounds the filter that spares random nonces their look-up
+	// (idempotency.filter_bytes, default 32 MiB: 24 million entries at 1 %). A
+	// ledger with a window has none.
+	FilterBytes int
 	// WindowEntries is how many entries the ledger remembers; older ones leave
 	// bodies, identities and roots behind (micronode). 0 = all, for ever.
 	WindowEntries uint64
@@ -51,7 +55,7 @@ func (o *Options) setDefaults() {
 	for _, d := range []struct {
 		value *int
 		ifNot int
-	}{{&o.QueueRequests, 1000}, {&o.BatchMaxEntries, 1024}, {&o.CheckpointEntries, 65_536}, {&o.CacheAccounts, 262_144}} {
+	}{{&o.QueueRequests, 1000}, {&o.BatchMaxEntries, 1024}, {&o.CheckpointEntries, 65_536}, {&o.CacheAccounts, 262_144}, {&o.FilterBytes, 32 << 20}} {
 		if *d.value <= 0 {
 			*d.value = d.ifNot
 		}
@@ -87,6 +91,7 @@ type Committer struct {
 	toPublisher chan *pending
 	recycled    chan *pending
 
+	closing        chan struct{} // closed by Close
 	toCheckpointer chan *checkpointJob
 	checkpointed   chan *checkpointJob
 	inCheckpoint   bool
@@ -124,6 +129,7 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 		toPublisher: make(chan *pending, inFlight),
 		recycled:    make(chan *pending, inFlight),
 
+		closing:        make(chan struct{}),
 		toCheckpointer: make(chan *checkpointJob, 1),
 		checkpointed:   make(chan *checkpointJob, 1),
 	}
@@ -137,6 +143,7 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 	durable := c.ledger.seq
 	c.ended.Go(func() { c.write(durable) })
 	c.ended.Go(c.publish)
+	c.startFilter()
 	c.ended.Go(c.checkpoints)
 	c.ended.Go(c.run)
 	return c, nil
@@ -187,6 +194,7 @@ func (c *Committer) Close(ctx context.Context) error {
 	if !c.closed {
 		c.closed = true
 		close(c.queue)
+		close(c.closing)
 	}
 	c.gate.Unlock()
 	done := make(chan struct{})
@@ -310,7 +318,8 @@ func (c *Committer) seal(cut bool) {
 	p.sealedNs = c.options.NowNs()
 	c.writing = p
 	c.toWriter <- p
-	c.open = <-c.recycled
+	c.open = <-c.recycled // never p: commits come back in order, and there are others
+	c.open.reset()
 }
 
 // find returns the entry with that sequence number, for the ledger.

@@ -48,7 +48,8 @@ type ledger struct {
 	nextAccount uint64
 	frontier    merkle.Frontier
 	highest     wire.Nonce // no nonce above it is in the store: UUIDv7 needs no look-up
-	window      uint64     // entries whose identity is remembered; 0 = all, for ever
+	filter      *identityFilter
+	window      uint64 // entries whose identity is remembered; 0 = all, for ever
 
 	current recent
 	frozen  recent
@@ -76,7 +77,7 @@ type ledger struct {
 type verdict struct {
 	outcome wire.Outcome
 	reason  wire.Reason
-	detail  string // constant text
+	detail  string // for people
 	seq     uint64 // of the entry itself, or of the one that it repeats
 	err     error  // a look-up failed, so nothing could be decided
 }
@@ -168,7 +169,7 @@ func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error)
 	if !known {
 		seq, known = l.frozen.identities[id]
 	}
-	if !known && bytes.Compare(id.Nonce[:], l.highest[:]) <= 0 {
+	if !known && bytes.Compare(id.Nonce[:], l.highest[:]) <= 0 && (l.filter == nil || l.filter.mayHave(&id)) {
 		if seq, known, err = l.store.LookupIdentity(id); err != nil {
 			return 0, false, err
 		}

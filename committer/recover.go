@@ -104,6 +104,9 @@ func (c *Committer) restore(mark store.Mark) error {
 		l.sums[row.Asset] = &sum{asset: row.Asset, supply: amount, total: amount}
 	}
 	l.highest = c.store.HighestNonce()
+	if l.window == 0 {
+		l.filter = newIdentityFilter(c.options.FilterBytes)
+	}
 	c.ledger, c.cutAt = l, mark.Size
 	c.tiles, err = merkle.RestoreTiles(c.kind(), mark.Size, c.storedTile)
 	return err

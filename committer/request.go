@@ -172,7 +172,8 @@ func (c *Committer) takeWhole(r *Request) {
 	case failed:
 	case unbalanced != nil:
 		r.Results = r.Results[:refused]
-		r.refuse(unbalanced.firstLeg, rejected(wire.ReasonUnbalanced, "the credits of the request differ from its debits"))
+		r.refuse(unbalanced.firstLeg, rejected(wire.ReasonUnbalanced,
+			"the credits of the request differ from its debits in "+assetWords(unbalanced.asset)))
 		failed = true
 	case duplicates > 0 && r.Accepted > 0:
 		first := r.Results[refused]

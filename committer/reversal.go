@@ -23,7 +23,7 @@ func (l *ledger) reverse(a *account, e wire.Entry) verdict {
 	case original.Kind() == wire.KindReverse:
 		return rejected(wire.ReasonUnknownRef, refReversal)
 	case original.Asset() != e.Asset():
-		return rejected(wire.ReasonUnknownRef, refOtherAsset)
+		return otherAsset(original.Asset(), e.Asset())
 	case original.Amount() != e.Amount():
 		return rejected(wire.ReasonUnknownRef, refOtherAmount)
 	}

@@ -5,8 +5,8 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// Texts that go with a rejection. They name no balance: whoever may append need
-// not be allowed to read.
+// Texts that go with a rejection. They name no balance and no amount that the
+// caller has not sent: whoever may append need not be allowed to read.
 const (
 	lacksFunds     = "the available balance is too low"
 	lacksHeld      = "less is left of the hold"
@@ -17,7 +17,6 @@ const (
 	lonelyLeg      = "a Credit or Debit is a leg of an atomic request"
 	refUnknown     = "ref names no entry of this account"
 	refNoHold      = "ref names an entry that is not a Hold"
-	refOtherAsset  = "the entry that ref names is in another asset"
 	refOtherAmount = "a reversal is whole: amount differs from the original's"
 	refReversal    = "a reversal cannot be reversed"
 	refReversed    = "the entry that ref names was reversed before"
@@ -226,7 +225,7 @@ func (l *ledger) heldFor(a *account, e wire.Entry) (id store.Identity, left wire
 		return id, left, l.noHold(a, e.Ref(), e.Asset())
 	}
 	if h.asset != e.Asset() {
-		return id, left, rejected(wire.ReasonUnknownRef, refOtherAsset)
+		return id, left, otherAsset(h.asset, e.Asset())
 	}
 	left, ok := h.remaining.Sub(e.Amount())
 	if !ok {
@@ -246,9 +245,22 @@ func (l *ledger) noHold(a *account, ref wire.Nonce, asset wire.Asset) verdict {
 	case original.Kind() != wire.KindHold:
 		return rejected(wire.ReasonUnknownRef, refNoHold)
 	case original.Asset() != asset:
-		return rejected(wire.ReasonUnknownRef, refOtherAsset)
+		return otherAsset(original.Asset(), asset)
 	}
 	return rejected(wire.ReasonInsufficientFunds, lacksHeld)
+}
+
+// otherAsset rejects an entry in another asset than the one that it names.
+func otherAsset(original, asset wire.Asset) verdict {
+	return rejected(wire.ReasonUnknownRef, "the entry that ref names is in "+assetWords(original)+", this one in "+assetWords(asset))
+}
+
+// assetWords names an asset for people.
+func assetWords(asset wire.Asset) string {
+	if asset == (wire.Asset{}) {
+		return "the unnamed unit"
+	}
+	return asset.String()
 }
 
 // original returns the entry that ref names and its sequence number; nil and why

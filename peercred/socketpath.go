@@ -16,8 +16,6 @@ import (
 const (
 	// socketPathMax is sun_path without its closing NUL, unix(7).
 	socketPathMax = 107
-	// privateNameBytes is the length of what privateName returns.
-	privateNameBytes = 9
 	// probeTimeout bounds the question whether an old socket is alive. A connect to
 	// a Unix socket answers at once, alive or dead.
 	probeTimeout = time.Second

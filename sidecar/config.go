@@ -35,6 +35,7 @@ type Config struct {
 	Commit      CommitConfig      `toml:"commit"`
 	Checkpoint  CheckpointConfig  `toml:"checkpoint"`
 	Cache       CacheConfig       `toml:"cache"`
+	Idempotency IdempotencyConfig `toml:"idempotency"`
 	Limits      LimitsConfig      `toml:"limits"`
 	Disk        DiskConfig        `toml:"disk"`
 	Store       StoreConfig       `toml:"store"`
@@ -102,6 +103,11 @@ type CheckpointConfig struct {
 // CacheConfig bounds what is kept in memory of what is on disk.
 type CacheConfig struct {
 	Accounts int `toml:"accounts" allowed:"1024..16777216"`
+}
+
+// IdempotencyConfig is about telling new entries from repeated ones.
+type IdempotencyConfig struct {
+	FilterBytes Size `toml:"filter_bytes" allowed:"64KiB..4GiB"`
 }
 
 // LimitsConfig bounds what a peer can make the sidecar read.
@@ -173,6 +179,7 @@ func Defaults(profile string) *Config {
 		Commit:      CommitConfig{BatchMaxEntries: 1024},
 		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
 		Cache:       CacheConfig{Accounts: 262_144},
+		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
 		Limits:      LimitsConfig{MaxFrame: 1 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},

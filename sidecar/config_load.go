@@ -185,7 +185,7 @@ const nameAlphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 func (c *Config) checkName() error {
 	if len(c.Name) < 1 || len(c.Name) > 64 ||
 		strings.ContainsFunc(c.Name, func(r rune) bool { return !strings.ContainsRune(nameAlphabet, r) }) {
-		return fmt.Errorf("check configuration: name is %q: it must be 1..64 letters, digits and . - _ / :", c.Name)
+		return fmt.Errorf("check configuration: name is %q: letters, digits and . - _ / : are allowed, 1..64 of them", c.Name)
 	}
 	return nil
 }

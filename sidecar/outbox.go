@@ -10,8 +10,8 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// outboxBytes is how many bytes of streamed answers may wait for a connection;
-// a stream that is ahead of its reader waits.
+// outboxBytes is how many bytes of answers may wait for a connection, plus one
+// frame; whoever has more waits.
 const outboxBytes = 256 << 10
 
 // outbox takes the answers of a connection from everyone who has one and writes
@@ -52,17 +52,11 @@ func (o *outbox) signal() {
 	}
 }
 
-// send queues one frame whose payload fill appends. It never blocks.
-func (o *outbox) send(header wire.FrameHeader, fill func(dst []byte) []byte) {
-	o.mu.Lock()
-	o.raw = appendFrame(o.raw, header, fill)
-	o.mu.Unlock()
-	o.signal()
-}
-
-// stream is send for answers of many frames: it waits until there is room, and
-// reports false once the peer is gone.
-func (o *outbox) stream(header wire.FrameHeader, fill func(dst []byte) []byte) bool {
+// send queues one frame whose payload fill appends. It waits while too much is
+// queued already, so that a peer that asks and does not read holds up its own
+// reader, and reports false once the peer is gone. The committer's publisher MUST
+// NOT call it.
+func (o *outbox) send(header wire.FrameHeader, fill func(dst []byte) []byte) bool {
 	o.mu.Lock()
 	for len(o.raw) > outboxBytes && !o.dead {
 		o.room.Wait()

@@ -105,7 +105,7 @@ func (ss *session) answerRoots(ctx context.Context, id uint64, payload []byte) w
 	for _, root := range page.Roots {
 		answer.Roots = append(answer.Roots, wire.Head{Size: root.Seq, Root: root.Root, TimeMs: root.TimeMs})
 	}
-	ss.out.stream(wire.FrameHeader{Type: wire.FrameRootsAnswer, RequestID: id}, answer.Append)
+	ss.out.send(wire.FrameHeader{Type: wire.FrameRootsAnswer, RequestID: id}, answer.Append)
 	return wire.Fault{}
 }
 
@@ -133,7 +133,7 @@ func (ss *session) answerEntries(ctx context.Context, id uint64, payload []byte)
 	}
 	from, to := max(m.From, tail.First), min(m.To, size)
 	if m.From == 0 || from > to {
-		ss.out.stream(wire.FrameHeader{Type: wire.FrameEntriesAnswer, RequestID: id}, answer.Append)
+		ss.out.send(wire.FrameHeader{Type: wire.FrameEntriesAnswer, RequestID: id}, answer.Append)
 		return wire.Fault{}
 	}
 	return ss.streamEntries(ctx, id, answer, from, to)
@@ -150,7 +150,7 @@ func (ss *session) streamEntries(ctx context.Context, id uint64, answer wire.Ent
 		}
 		if len(answer.Rows) > readFrameBytes {
 			header := wire.FrameHeader{Type: wire.FrameEntriesAnswer, Flags: wire.FlagMore, RequestID: id}
-			if !ss.out.stream(header, answer.Append) {
+			if !ss.out.send(header, answer.Append) {
 				return wire.Fault{}
 			}
 			answer.Rows, answer.Count = answer.Rows[:0], 0
@@ -158,7 +158,7 @@ func (ss *session) streamEntries(ctx context.Context, id uint64, answer wire.Ent
 		answer.Rows = wire.AppendEntriesRow(answer.Rows, wire.EntriesRow{Seq: record.Seq, TimeMs: record.TimeMs, Record: record.Bytes})
 		answer.Count++
 	}
-	ss.out.stream(wire.FrameHeader{Type: wire.FrameEntriesAnswer, RequestID: id}, answer.Append)
+	ss.out.send(wire.FrameHeader{Type: wire.FrameEntriesAnswer, RequestID: id}, answer.Append)
 	return wire.Fault{}
 }
 
@@ -181,7 +181,7 @@ func (ss *session) answerAccount(ctx context.Context, id uint64, payload []byte)
 			answer.Count++
 		}
 	}
-	ss.out.stream(wire.FrameHeader{Type: wire.FrameAccountAnswer, RequestID: id}, answer.Append)
+	ss.out.send(wire.FrameHeader{Type: wire.FrameAccountAnswer, RequestID: id}, answer.Append)
 	return wire.Fault{}
 }
 
@@ -215,7 +215,7 @@ func (ss *session) answerListing(ctx context.Context, id uint64, m *wire.Account
 			break
 		}
 	}
-	ss.out.stream(wire.FrameHeader{Type: wire.FrameAccountAnswer, RequestID: id}, page.answer.Append)
+	ss.out.send(wire.FrameHeader{Type: wire.FrameAccountAnswer, RequestID: id}, page.answer.Append)
 	return wire.Fault{}
 }
 
@@ -245,7 +245,7 @@ func (p *listingPage) add(row *store.BalanceRow) bool {
 	}
 	if len(p.answer.Rows) > readFrameBytes {
 		header := wire.FrameHeader{Type: wire.FrameAccountAnswer, Flags: wire.FlagMore, RequestID: p.id}
-		if !p.session.out.stream(header, p.answer.Append) {
+		if !p.session.out.send(header, p.answer.Append) {
 			return false
 		}
 		p.answer.Rows, p.answer.Count = p.answer.Rows[:0], 0
@@ -273,7 +273,7 @@ func (ss *session) answerWatch(ctx context.Context, id uint64, payload []byte) w
 				return fault
 			}
 			answer := wire.WatchAnswer{First: known + 1, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs}}
-			if !ss.out.stream(wire.FrameHeader{Type: wire.FrameWatchAnswer, Flags: wire.FlagMore, RequestID: id}, answer.Append) {
+			if !ss.out.send(wire.FrameHeader{Type: wire.FrameWatchAnswer, Flags: wire.FlagMore, RequestID: id}, answer.Append) {
 				return wire.Fault{}
 			}
 			known = head.Size

@@ -120,10 +120,10 @@ func (s *Sidecar) openLedger() error {
 	s.committer, err = committer.Open(s.store, committer.Options{
 		QueueRequests: s.config.Queues.Commit, BatchMaxEntries: s.config.Commit.BatchMaxEntries,
 		CheckpointEntries: s.config.Checkpoint.IntervalEntries, CacheAccounts: s.config.Cache.Accounts,
-		WindowEntries: s.config.windowEntries(),
-		NowMs:         func() int64 { return time.Now().UnixMilli() },
-		NowNs:         func() int64 { return s.sinceStart(time.Now()) },
-		Observe:       s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
+		FilterBytes: int(s.config.Idempotency.FilterBytes), WindowEntries: s.config.windowEntries(),
+		NowMs:   func() int64 { return time.Now().UnixMilli() },
+		NowNs:   func() int64 { return s.sinceStart(time.Now()) },
+		Observe: s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
 	})
 	return err
 }

@@ -27,8 +27,6 @@ const (
 	// selfSignedFor is how long a certificate of our own making is valid. It is
 	// trusted because its reader was handed it, not for its dates.
 	selfSignedFor = 10 * 365 * 24 * time.Hour
-	// pemBytesMax bounds a certificate or key file.
-	pemBytesMax = 1 << 20
 )
 
 // certificates holds the certificate that new TLS connections get. Where it comes

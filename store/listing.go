@@ -127,3 +127,21 @@ func (s *Store) scanState(lower, upper []byte, row func(key, value []byte) (bool
 	}
 	return it.Error()
 }
+
+// Identities yields every identity of the index as of now, in the order of nonce
+// and account. An error ends the iteration.
+func (s *Store) Identities() iter.Seq2[Identity, error] {
+	return func(yield func(Identity, error) bool) {
+		goOn := true
+		err := s.scanState([]byte{keyIndex}, []byte{keyIndex + 1}, func(key, _ []byte) (bool, error) {
+			if len(key) != 25 {
+				return false, fmt.Errorf("the row at key %x does not decode", key)
+			}
+			goOn = yield(Identity{Nonce: [16]byte(key[1:]), Account: binary.BigEndian.Uint64(key[17:])}, nil)
+			return goOn, nil
+		})
+		if err != nil && goOn {
+			yield(Identity{}, fmt.Errorf("list identities: %w", err))
+		}
+	}
+}

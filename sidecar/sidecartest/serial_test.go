@@ -35,7 +35,7 @@ type sentRequest struct {
 // duplicate was there before, and the writer's own entries follow in the order sent.
 func TestConcurrentWritersAreSerial(t *testing.T) {
 	seed := setting(t, "MODEL_SEED", uint64(time.Now().UnixNano())%1_000_000)
-	t.Logf("MODEL_SEED=%d", seed)
+	fmt.Printf("MODEL_SEED=%d\n", seed)
 	fs := store.Memory()
 	s, err := store.Open(store.Options{Dir: "/ledger", FS: fs, Fatal: func(what string) { panic(what) }})
 	if err != nil {

@@ -125,8 +125,10 @@ func (g *generator) request() *model.Request {
 		return r
 	case n < 65 && len(g.wholes) > 0:
 		return g.again()
-	case n < 80:
+	case n < 78:
 		r.Entries = g.squeeze()
+	case n < 82:
+		r.Entries = g.fall()
 	default:
 		r.Entries = g.legs()
 		for range g.IntN(4) {

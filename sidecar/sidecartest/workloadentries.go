@@ -261,6 +261,23 @@ func (g *generator) undoneLegs() []wire.Fields {
 	return []wire.Fields{f, other}
 }
 
+// fall draws an atomic request that names one account in several assets, some of them
+// new to it, and mostly fails behind that.
+func (g *generator) fall() (entries []wire.Fields) {
+	account := g.account()
+	for range 2 + g.IntN(3) {
+		f := g.leg(wire.KindMint, account, g.asset(), wire.AmountOf(1+g.Uint64N(9)))
+		if g.chance(40) {
+			f.Kind = wire.KindHold
+		}
+		entries = append(entries, f)
+	}
+	if g.chance(80) {
+		entries = append(entries, g.leg(wire.KindBurn, account, g.asset(), amountOf(amountMax)))
+	}
+	return entries
+}
+
 // squeezed are the kinds that are put amid legs.
 var squeezed = []wire.Kind{
 	wire.KindTransfer, wire.KindTransfer, wire.KindHold, wire.KindRelease, wire.KindCapture, wire.KindCredit, wire.KindDebit, wire.KindBurn,

@@ -38,7 +38,7 @@ with an optional asset, and a ref where the kind has one. A missing nonce is mad
 it is sent, nothing of it or behind it.
 
 Sending a file again books nothing twice: lines with a nonce come back as duplicates,
-and lines that were rejected are not judged anew where later ones are booked. the connection breaks, what was not answered is sent again for up to --retry.
+and lines that were rejected are not judged anew where later ones are booked. When the connection breaks, what was not answered is sent again for up to --retry.
 
 With --json the summary is one object: accepted, duplicate, rejected, last_seq, root,
 size, resent.`,

@@ -73,6 +73,3 @@ func newLogNormal(median, p90, most int) logNormal {
 func (d logNormal) size(z float64) int {
 	return min(max(int(math.Round(math.Exp(d.mu+d.sigma*z))), 1), d.most)
 }
-
-// mean is the expected size, without the bound.
-func (d logNormal) mean() float64 { return math.Exp(d.mu + d.sigma*d.sigma/2) }
