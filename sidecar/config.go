@@ -113,6 +113,7 @@ type IdempotencyConfig struct {
 // LimitsConfig bounds what a peer can make the sidecar read.
 type LimitsConfig struct {
 	MaxFrame             Size `toml:"max_frame" allowed:"4KiB..16MiB"`
+	InflightBytes        Size `toml:"inflight_bytes" allowed:"1MiB..64GiB"`
 	DecompressRatio      int  `toml:"decompress_ratio" allowed:"1..1000"`
 	MaxEntriesPerRequest int  `toml:"max_entries_per_request" allowed:"1..65536"`
 }
@@ -180,7 +181,7 @@ func Defaults(profile string) *Config {
 		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
 		Cache:       CacheConfig{Accounts: 262_144},
 		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
-		Limits:      LimitsConfig{MaxFrame: 1 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
+		Limits:      LimitsConfig{MaxFrame: 1 << 20, InflightBytes: 128 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
@@ -191,6 +192,7 @@ func Defaults(profile string) *Config {
 	if profile == Micronode {
 		c.Cache.Accounts = 65_536
 		c.Disk.ReserveBytes = 0
+		c.Limits.InflightBytes = 32 << 20
 		c.Store.MemtableBytes, c.Store.CacheBytes = 4<<20, 4<<20
 	}
 	return c

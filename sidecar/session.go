@@ -33,6 +33,7 @@ type session struct {
 	in      *wire.FrameBuffer
 	out     *outbox
 	slots   chan struct{}         // one for each request in flight
+	turn    chan struct{}         // to admit, of its reader
 	reads   sync.WaitGroup        // reads in progress
 	readers atomic.Int32          // their number
 	grant   atomic.Pointer[grant] // nil: no token
@@ -51,7 +52,7 @@ func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
 		sidecar: s, conn: conn, peer: peer, id: id,
 		log:   s.log.With(zap.Uint64("connection", id), zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID)),
 		in:    wire.NewFrameBuffer(int(s.config.Limits.MaxFrame)),
-		slots: make(chan struct{}, s.config.UDS.MaxInflight),
+		slots: make(chan struct{}, s.config.UDS.MaxInflight), turn: make(chan struct{}, 1),
 	}
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)

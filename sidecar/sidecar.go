@@ -144,7 +144,7 @@ func (s *Sidecar) storeOptions() store.Options {
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
 	uds := &s.config.UDS
-	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, s.metrics.busyIngress)
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
@@ -275,7 +275,7 @@ func (s *Sidecar) sinceStart(t time.Time) int64 { return int64(t.Sub(s.started))
 func (s *Sidecar) refusal(reason wire.Reason) string {
 	switch reason {
 	case wire.ReasonBusy:
-		return "the commit queue is full (queues.commit): try again later"
+		return "the commit queue is full, or this uid's share of it (queues.commit): try again later"
 	case wire.ReasonDraining:
 		return "the sidecar is shutting down: connect again"
 	case wire.ReasonDiskPressure:

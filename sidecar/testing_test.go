@@ -55,7 +55,7 @@ func (o *outer) start(c *Config) {
 	o.Sidecar = s
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()
-	s.admission = newAdmission(2, 10, func() {})
+	s.admission = newAdmission(2, 10, 1<<20)
 	var err error
 	s.home, err = openHome(c)
 	must(err)
