@@ -15,7 +15,12 @@ const (
 	Macronode = "macronode" // durable on disk
 )
 
-const reversalsDisabled = "disabled"
+const (
+	reversalsDisabled  = "disabled"
+	clientPathsMetrics = "metrics"
+	clientPathsAll     = "all"
+	landlockAuto       = "auto"
+)
 
 // Config is everything that can be set. A key is the path of the toml tags
 // ("uds.idle_timeout"); its environment variable is RON_LEDGER_ and the key in
@@ -30,6 +35,8 @@ type Config struct {
 	Accumulator AccumulatorConfig `toml:"accumulator"`
 	UDS         UDSConfig         `toml:"uds"`
 	HTTPS       HTTPSConfig       `toml:"https"`
+	TLS         TLSConfig         `toml:"tls"`
+	Hardening   HardeningConfig   `toml:"hardening"`
 	Concurrency ConcurrencyConfig `toml:"concurrency"`
 	Queues      QueuesConfig      `toml:"queues"`
 	Commit      CommitConfig      `toml:"commit"`
@@ -77,6 +84,17 @@ type HTTPSConfig struct {
 	KeyFile        string   `toml:"key_file"`
 	MaxWait        Duration `toml:"max_wait" allowed:"0s..10m"`
 	MaxConnections int      `toml:"max_connections" allowed:"1..65536"`
+}
+
+// TLSConfig is about who may read over HTTPS.
+type TLSConfig struct {
+	ClientCA    string `toml:"client_ca"`
+	ClientPaths string `toml:"client_paths" allowed:"metrics|all"`
+}
+
+// HardeningConfig is about what the process gives up once it has started.
+type HardeningConfig struct {
+	Landlock string `toml:"landlock" allowed:"auto|off"`
 }
 
 // ConcurrencyConfig bounds work that runs in parallel.
@@ -175,6 +193,8 @@ func Defaults(profile string) *Config {
 			MaxConnections: 1024, MaxConnectionsPerUID: 512, MaxInflight: 64,
 		},
 		HTTPS:       HTTPSConfig{Addr: "127.0.0.1:5082", MaxWait: seconds(60), MaxConnections: 1024},
+		TLS:         TLSConfig{ClientPaths: clientPathsMetrics},
+		Hardening:   HardeningConfig{Landlock: landlockAuto},
 		Concurrency: ConcurrencyConfig{Prevalidators: max(2, runtime.NumCPU()/2)},
 		Queues:      QueuesConfig{Ingress: 2000, Commit: 1000},
 		Commit:      CommitConfig{BatchMaxEntries: 1024},

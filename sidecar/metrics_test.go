@@ -89,7 +89,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string][]string{
-		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "404", "405", "410", "500"},
+		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
 		"q": {"commit", "commit_share", "ingress", "inflight_bytes"}, "db": {"log", "state"}, "peer": {"token", "tls"}, "profile": {Micronode}, "hash": {"blake3"}, "version": {Version()},
 	}
 	for _, reason := range wire.Reasons() {
