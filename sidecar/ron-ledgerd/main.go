@@ -37,6 +37,7 @@ func main() {
 	if err != nil {
 		fail(exitFailure, err)
 	}
+	s.Harden()
 	fmt.Print(s.Greeting())
 	for ctx.Err() == nil {
 		select {
