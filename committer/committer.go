@@ -148,17 +148,13 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 	return c, nil
 }
 
-// Ready returns 0 when Submit would take an append now, or why it would not: so
-// that nobody does the work of admitting what will be refused.
-func (c *Committer) Ready() wire.Reason {
+// Ready returns 0 when Submit would take an append of that lane now, or why it would
+// not: so that nobody does the work of admitting what will be refused.
+func (c *Committer) Ready(lane uint32) wire.Reason {
 	if reason := c.Refusing(); reason != 0 {
 		return reason
 	}
-	if len(c.queue) == cap(c.queue) {
-		c.stats.busy.Add(1)
-		return wire.ReasonBusy
-	}
-	return 0
+	return c.queue.ready(lane)
 }
 
 // Submit hands over a request and returns 0, or says at once why it does not:

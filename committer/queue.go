@@ -27,6 +27,23 @@ func newQueue(requestsMax int) *queue {
 func (q *queue) put(r *Request) wire.Reason {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if reason := q.room(r.Lane); reason != 0 {
+		return reason
+	}
+	q.lanes.Push(r.Lane, r, r.cost())
+	q.signal()
+	return 0
+}
+
+// ready says whether put would take a request of that lane.
+func (q *queue) ready(lane uint32) wire.Reason {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.room(lane)
+}
+
+// room returns 0 when there is room for one more in a lane, and counts where there is none.
+func (q *queue) room(lane uint32) wire.Reason {
 	free := q.max - q.lanes.Len()
 	switch {
 	case q.closed:
@@ -34,12 +51,10 @@ func (q *queue) put(r *Request) wire.Reason {
 	case free == 0:
 		q.full++
 		return wire.ReasonBusy
-	case !Share(int64(q.lanes.LenOf(r.Lane)), int64(free)):
+	case !Share(int64(q.lanes.LenOf(lane)), int64(free)):
 		q.unfair++
 		return wire.ReasonBusy
 	}
-	q.lanes.Push(r.Lane, r, r.cost())
-	q.signal()
 	return 0
 }
 

@@ -49,7 +49,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonTooLarge, Offset: 4, Detail: "more entries than limits.max_entries_per_request"}, 0)
 		return nil
 	}
-	if reason := ss.sidecar.committer.Ready(); reason != 0 {
+	if reason := ss.sidecar.committer.Ready(ss.peer.UID); reason != 0 {
 		ss.out.fail(id, wire.Fault{Reason: reason, Detail: ss.sidecar.refusal(reason)}, busyRetryAfter)
 		return nil
 	}
