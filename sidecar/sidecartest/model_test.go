@@ -36,11 +36,11 @@ func setting(t *testing.T, name string, otherwise uint64) uint64 {
 	return n
 }
 
-// TestCommitterAgreesWithTheModel runs MODEL_ENTRIES entries, 50,000 unless told, from
+// TestCommitterAgreesWithTheModel runs MODEL_ENTRIES entries, 150,000 unless told, from
 // MODEL_SEED, else from the clock, in ledgers of a few thousand each.
 func TestCommitterAgreesWithTheModel(t *testing.T) {
 	const each = 2500
-	entries := setting(t, "MODEL_ENTRIES", 50_000)
+	entries := setting(t, "MODEL_ENTRIES", 150_000)
 	seed := setting(t, "MODEL_SEED", uint64(time.Now().UnixNano())%1_000_000)
 	t.Logf("MODEL_SEED=%d MODEL_ENTRIES=%d", seed, entries)
 	coverage := Coverage{}

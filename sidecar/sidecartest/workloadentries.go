@@ -158,7 +158,7 @@ func (g *generator) refOriginal(f *wire.Fields, kind wire.Kind) {
 			original = g.ledger.Entry(seq)
 		}
 		f.Account, f.Asset, f.Amount, f.Ref = original.Account, original.Asset, original.Amount, original.Nonce
-		if g.ledger.Reversal(g.ledger.Seq(f.Account, f.Ref)) == 0 || g.chance(10) {
+		if g.ledger.Reversal(g.ledger.Seq(f.Account, f.Ref)) == 0 || g.chance(20) {
 			break
 		}
 	}
@@ -222,7 +222,7 @@ func (g *generator) leg(kind wire.Kind, account string, a wire.Asset, amount wir
 func (g *generator) legs() (entries []wire.Fields) {
 	for range 1 + g.IntN(2) {
 		a := g.asset()
-		if g.chance(25) {
+		if g.chance(40) {
 			entries = append(entries, g.undoneLegs()...)
 			continue
 		}
@@ -248,7 +248,12 @@ func (g *generator) legs() (entries []wire.Fields) {
 func (g *generator) undoneLegs() []wire.Fields {
 	kind := choose(g, []wire.Kind{wire.KindCredit, wire.KindDebit})
 	f := wire.Fields{Kind: wire.KindReverse, Account: g.account(), Nonce: g.nonce()}
-	g.refOriginal(&f, kind)
+	for range 4 {
+		g.refOriginal(&f, kind)
+		if kind == wire.KindDebit || g.available(f.Account, f.Asset).Cmp(bigOf(f.Amount)) >= 0 {
+			break
+		}
+	}
 	other := g.leg(kind, g.account(), f.Asset, f.Amount)
 	if g.chance(50) {
 		return []wire.Fields{other, f}
@@ -256,19 +261,15 @@ func (g *generator) undoneLegs() []wire.Fields {
 	return []wire.Fields{f, other}
 }
 
+// squeezed are the kinds that are put amid legs.
+var squeezed = []wire.Kind{
+	wire.KindTransfer, wire.KindTransfer, wire.KindHold, wire.KindRelease, wire.KindCapture, wire.KindCredit, wire.KindDebit, wire.KindBurn,
+}
+
 // squeeze draws an atomic request that comes close to 2^128 by legs, with an entry
 // amid them that may go beyond.
 func (g *generator) squeeze() []wire.Fields {
-	f := g.ofKind(choose(g, []wire.Kind{
-		wire.KindTransfer, wire.KindHold, wire.KindRelease, wire.KindCapture, wire.KindCredit, wire.KindDebit, wire.KindBurn,
-	}))
-	if g.chance(60) {
-		f = wire.Fields{Kind: wire.KindReverse, Account: g.account(), Asset: g.asset(), Nonce: g.nonce()}
-		g.refOriginal(&f, choose(g, wire.Kinds()[:len(wire.Kinds())-2]))
-		if g.chance(30) {
-			g.refOriginal(&f, choose(g, []wire.Kind{wire.KindRelease, wire.KindCapture}))
-		}
-	}
+	f := g.amid()
 	target := f.Account
 	if f.Counterparty != "" && g.chance(80) {
 		target = f.Counterparty
@@ -276,28 +277,42 @@ func (g *generator) squeeze() []wire.Fields {
 	if g.chance(10) {
 		target = g.account()
 	}
+	leg := func(kind wire.Kind, account string, amount wire.Amount) wire.Fields {
+		return g.leg(kind, account, f.Asset, amount)
+	}
+	room := amountOf(new(big.Int).Sub(amountMax, g.available(target, f.Asset)))
 	switch g.IntN(4) {
 	case 0: // what is held comes close
-		room := new(big.Int).Sub(amountMax, g.available(f.Account, f.Asset))
-		rest := new(big.Int).Sub(amountMax, g.held(f.Account, f.Asset))
-		return []wire.Fields{
-			g.leg(wire.KindCredit, f.Account, f.Asset, amountOf(room)),
-			g.leg(wire.KindHold, f.Account, f.Asset, amountOf(rest)), f,
-		}
+		own := amountOf(new(big.Int).Sub(amountMax, g.available(f.Account, f.Asset)))
+		rest := amountOf(new(big.Int).Sub(amountMax, g.held(f.Account, f.Asset)))
+		return []wire.Fields{leg(wire.KindCredit, f.Account, own), leg(wire.KindHold, f.Account, rest), f}
 	case 1: // the sum of the debits comes close
-		room := amountOf(new(big.Int).Sub(amountMax, g.available("nobody", f.Asset)))
-		return []wire.Fields{
-			g.leg(wire.KindCredit, "nobody", f.Asset, room), g.leg(wire.KindDebit, "nobody", f.Asset, room), f,
-		}
+		most := amountOf(amountMax)
+		return []wire.Fields{leg(wire.KindCredit, "nobody", most), leg(wire.KindDebit, "nobody", most), f}
 	case 2: // more is burnt than there is
 		supply := amountOf(g.ledger.Supply(f.Asset))
 		return []wire.Fields{
-			g.leg(wire.KindCredit, target, f.Asset, supply), f, g.leg(wire.KindBurn, target, f.Asset, supply),
-			g.leg(wire.KindDebit, target, f.Asset, supply),
+			leg(wire.KindCredit, target, supply), f, leg(wire.KindBurn, target, supply), leg(wire.KindDebit, target, supply),
 		}
 	}
-	room := amountOf(new(big.Int).Sub(amountMax, g.available(target, f.Asset)))
-	return []wire.Fields{
-		g.leg(wire.KindCredit, target, f.Asset, room), f, g.leg(wire.KindDebit, target, f.Asset, room),
+	return []wire.Fields{leg(wire.KindCredit, target, room), f, leg(wire.KindDebit, target, room)}
+}
+
+// amid draws an entry to put amid legs: mostly one whose money is there.
+func (g *generator) amid() (f wire.Fields) {
+	if g.chance(60) {
+		f = wire.Fields{Kind: wire.KindReverse, Account: g.account(), Asset: g.asset(), Nonce: g.nonce()}
+		g.refOriginal(&f, choose(g, wire.Kinds()[:6]))
+		if g.chance(30) {
+			g.refOriginal(&f, choose(g, []wire.Kind{wire.KindRelease, wire.KindCapture}))
+		}
+		return f
 	}
+	for range 6 {
+		f = g.ofKind(choose(g, squeezed))
+		if f.Ref != (wire.Nonce{}) || f.Kind == wire.KindCredit || g.available(f.Account, f.Asset).Cmp(bigOf(f.Amount)) >= 0 {
+			break
+		}
+	}
+	return f
 }

@@ -21,6 +21,17 @@ func (l *Ledger) Append(r *Request) Answer {
 	return a
 }
 
+// Try answers a request as Append would and books nothing.
+func (l *Ledger) Try(r *Request) Answer {
+	_, known := l.requests[r.IdemID]
+	a := l.Append(r)
+	l.takeBack()
+	if !known {
+		delete(l.requests, r.IdemID)
+	}
+	return a
+}
+
 // add notes what became of one entry; size is that of the ledger behind it.
 func (a *Answer) add(result Result, size uint64) {
 	if result.Outcome != 0 {
