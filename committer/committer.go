@@ -310,7 +310,8 @@ func (c *Committer) seal(cut bool) {
 	p.sealedNs = c.options.NowNs()
 	c.writing = p
 	c.toWriter <- p
-	c.open = <-c.recycled
+	c.open = <-c.recycled // never p: commits come back in order, and there are others
+	c.open.reset()
 }
 
 // find returns the entry with that sequence number, for the ledger.

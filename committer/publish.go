@@ -109,8 +109,7 @@ func (c *Committer) publish() {
 		if p.checkpoint != nil {
 			c.toCheckpointer <- p.checkpoint
 		}
-		p.reset()
-		c.recycled <- p
+		c.recycled <- p // as it is: the committer may still read an entry of it
 	}
 }
 

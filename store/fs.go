@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
@@ -13,8 +14,9 @@ import (
 // FS is the file system that a Store lives on. The zero value of Options means the disk; Memory
 // and NewCrashFS make the others. It hides Pebble's type, so that nobody else imports Pebble.
 type FS struct {
-	fs  vfs.FS
-	mem *vfs.MemFS // nil on disk
+	fs    vfs.FS
+	mem   *vfs.MemFS  // nil on disk
+	links *sync.Mutex // held while a file is linked or the file system cloned; nil without CrashClone
 }
 
 // ErrInjected is what a file operation returns that a Faulty file system made fail.
@@ -29,19 +31,40 @@ func Memory() *FS {
 // NewCrashFS returns an empty file system in memory that remembers what was synced, so that
 // CrashClone can show what a crash leaves.
 func NewCrashFS() *FS {
-	m := vfs.NewCrashableMem()
-	return &FS{fs: m, mem: m}
+	return newCrashFS(vfs.NewCrashableMem())
+}
+
+func newCrashFS(m *vfs.MemFS) *FS {
+	links := new(sync.Mutex)
+	return &FS{fs: linkGuard{m, links}, mem: m, links: links}
+}
+
+// linkGuard keeps Link and CrashClone of a MemFS apart. Its Link takes the lock that CrashClone
+// waits for twice, so that a clone that begins in between is a deadlock.
+type linkGuard struct {
+	vfs.FS
+	links *sync.Mutex
+}
+
+func (g linkGuard) Link(oldname, newname string) error {
+	g.links.Lock()
+	defer g.links.Unlock()
+	return g.FS.Link(oldname, newname)
 }
 
 // CrashClone returns the file system as a crash at this moment may leave it: everything that was
 // synced, and each unsynced block and directory entry with unsyncedPercent (0..100) chance,
 // drawn from seed. The original goes on undisturbed. It panics unless f descends from NewCrashFS.
 func (f *FS) CrashClone(unsyncedPercent int, seed uint64) *FS {
+	if f.links != nil {
+		f.links.Lock()
+		defer f.links.Unlock()
+	}
 	m := f.mem.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: unsyncedPercent,
 		RNG:                 rand.New(rand.NewPCG(seed, seed)),
 	})
-	return &FS{fs: m, mem: m}
+	return newCrashFS(m)
 }
 
 // Op is a file operation that is about to happen.
@@ -66,7 +89,7 @@ func (f *FS) Faulty(fail func(Op) bool) *FS {
 		}
 		return nil
 	})
-	return &FS{fs: errorfs.Wrap(f.fs, injector), mem: f.mem}
+	return &FS{fs: errorfs.Wrap(f.fs, injector), mem: f.mem, links: f.links}
 }
 
 // SetDiskUsage makes DiskFree of a store on a memory file system report these figures, in bytes.

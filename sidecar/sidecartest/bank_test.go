@@ -166,7 +166,7 @@ func writable(t *testing.T, pid int) (paths []string) {
 				t.Fatal(err)
 			}
 			target, err := os.Readlink(filepath.Join(proc, "fd", fd))
-			if flags&accessMode != os.O_RDONLY && err == nil {
+			if int(flags)&accessMode != os.O_RDONLY && err == nil {
 				paths = append(paths, target)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"syscall"
 	"time"
 
@@ -51,6 +50,7 @@ type sampler struct {
 type sample struct {
 	at                time.Time
 	serverCPU, ownCPU time.Duration
+	machineCPU        time.Duration // of everything
 	entries, requests uint64
 }
 
@@ -64,6 +64,9 @@ func (s *sampler) take() sample {
 	now := sample{at: time.Now(), ownCPU: ownCPU()}
 	var err error
 	if now.serverCPU, err = processCPU(s.bench.status.PID); err != nil {
+		s.failure = err
+	}
+	if now.machineCPU, err = machineCPU(); err != nil {
 		s.failure = err
 	}
 	for _, c := range s.bench.conns {
@@ -191,12 +194,12 @@ func (b *bench) conclude(ctx context.Context) error {
 func (b *bench) concludeProcess(seconds float64) {
 	s, r := b.sampler, &b.result
 	r.GeneratorCPU = (s.end.ownCPU - s.begin.ownCPU).Seconds() / seconds
-	r.Load1 = loadAverage()
 	if s.failure != nil {
 		return // another user's process, or on another machine: the figures stay 0
 	}
 	cpu := (s.end.serverCPU - s.begin.serverCPU).Seconds()
 	r.ServerCPU = cpu / seconds
+	r.OtherCPU = max((s.end.machineCPU-s.begin.machineCPU).Seconds()/seconds-r.ServerCPU-r.GeneratorCPU, 0)
 	if r.Entries > 0 {
 		r.ServerCPUMicrosPerEntry = cpu * 1e6 / float64(r.Entries)
 		r.GeneratorCPUMicrosPerEntry = (s.end.ownCPU - s.begin.ownCPU).Seconds() * 1e6 / float64(r.Entries)
@@ -208,13 +211,4 @@ func (b *bench) concludeProcess(seconds float64) {
 func quantilesOf(h *hdrhistogram.Histogram) latencyJSON {
 	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
 	return latencyJSON{at(50), at(95), at(99), at(99.9), float64(h.Max()) / 1e3}
-}
-
-// loadAverage returns that of the last minute, of everything on the machine.
-func loadAverage() (load float64) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err == nil {
-		_, _ = fmt.Sscan(string(text), &load) // 0: not known
-	}
-	return load
 }

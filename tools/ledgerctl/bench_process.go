@@ -38,6 +38,35 @@ func parseStat(text string) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
+// machineCPU returns the CPU time that everything on the machine has used, the
+// kernel and what a hypervisor took included.
+func machineCPU() (time.Duration, error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read CPU time of the machine: %w", err)
+	}
+	return parseMachineStat(string(text))
+}
+
+// parseMachineStat adds up the first line but for idle and iowait, its fields 4 and
+// 5, and guest times, which are part of user times.
+func parseMachineStat(text string) (time.Duration, error) {
+	line, _, _ := strings.Cut(text, "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 9 || fields[0] != "cpu" {
+		return 0, errors.New("read CPU time of the machine: the line is too short")
+	}
+	ticks := int64(0)
+	for _, i := range []int{1, 2, 3, 6, 7, 8} {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read CPU time of the machine: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick, nil
+}
+
 // processRSS returns the resident memory of a process in bytes.
 func processRSS(pid int) (int64, error) {
 	text, err := os.ReadFile(procPath(pid, "status"))

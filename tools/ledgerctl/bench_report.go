@@ -43,7 +43,7 @@ type benchResult struct {
 	DescriptorLimit            int     `json:"descriptors_limit"`
 	QueueP99                   float64 `json:"commit_queue_p99_share"`
 	ReadyMs                    float64 `json:"ready_ms,omitempty"` // from the start of the process to an answered HELLO
-	Load1                      float64 `json:"load_average_1m"`    // of the machine at the end, the bench included
+	OtherCPU                   float64 `json:"other_cpu_cores"`    // of everything else on the machine, the kernel's threads included
 
 	// Of the whole run, warm-up included.
 	BusyShare    float64           `json:"busy_share"`    // of the requests sent; an open loop sends them again
@@ -185,6 +185,7 @@ func (r *benchResult) rows() (rows [][2]string) {
 		add("ready after start", "%.0f ms", r.ReadyMs)
 	}
 	add("generator CPU", "%.1f %% of a core, %.2f µs an entry", 100*r.GeneratorCPU, r.GeneratorCPUMicrosPerEntry)
+	add("CPU of everything else", "%.1f %% of a core", 100*r.OtherCPU)
 	add("busy", "%.3f %% of requests", 100*r.BusyShare)
 	add("failures", "%.3f %% of requests%s", 100*r.FailureShare, reasonsWord(r.Refused, r.Rejected))
 	add("sequence", "%s", r.sequenceWord())
@@ -196,7 +197,6 @@ func (r *benchResult) rows() (rows [][2]string) {
 		add("calibration: BLAKE3 of 224 bytes", "%.0f/s", c.Blake3HashesPerSecond)
 		add("calibration: 3 KB and fdatasync, p50 / p99", "%s / %s ms", digits3(c.FdatasyncP50Ms), digits3(c.FdatasyncP99Ms))
 	}
-	add("load average of the machine, 1 min", "%.2f", r.Load1)
 	return rows
 }
 

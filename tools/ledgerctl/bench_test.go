@@ -124,6 +124,13 @@ func TestParseProcess(t *testing.T) {
 	if _, err := parseStat("4711 (a) S 1"); err == nil {
 		t.Error("a short line was read")
 	}
+	machine := "cpu  100 20 30 4000 500 6 7 8 9 0\ncpu0 1 1 1 1 1 1 1 1 1 0\n"
+	if cpu, err := parseMachineStat(machine); err != nil || cpu != 1710*time.Millisecond {
+		t.Errorf("CPU of the machine %v, %v; want 1.71s", cpu, err)
+	}
+	if _, err := parseMachineStat("cpu 1 2"); err == nil {
+		t.Error("a short line was read")
+	}
 	if rss, err := parseRSS("Name:\ta\nVmRSS:\t   1234 kB\n"); err != nil || rss != 1234<<10 {
 		t.Errorf("RSS %d, %v", rss, err)
 	}

@@ -29,45 +29,66 @@ const detailBefore = "rejected when it was sent before: a later line is booked a
 // judged tells which of some entries, in the order of the file, were rejected
 // before. last is the index of the last one that is booked, -1 when none is.
 func judged(ctx context.Context, c *client.Client, entries []wire.Entry) (rejected []bool, last int, err error) {
-	find := func(i int) (seq uint64, err error) {
-		row, ok, err := c.Find(ctx, string(entries[i].Account()), entries[i].Nonce())
-		if ok {
-			seq = row.Seq
-		}
-		return seq, err
-	}
 	rejected = make([]bool, len(entries))
-	var firstSeq, lastSeq uint64
-	for last = len(entries) - 1; last >= 0; last-- {
-		if lastSeq, err = find(last); err != nil || lastSeq != 0 {
-			break
-		}
-	}
-	if err != nil || last < 0 {
-		return rejected, last, err
-	}
-	first := 0
-	for ; firstSeq == 0; first++ {
-		if firstSeq, err = find(first); err != nil {
+	var from, to uint64
+	for last = len(entries) - 1; last >= 0 && to == 0; last-- {
+		if to, err = find(ctx, c, entries[last]); err != nil {
 			return rejected, last, err
 		}
-		rejected[first] = firstSeq == 0
 	}
-	booked, err := bookedBetween(ctx, c, firstSeq, lastSeq, entries)
+	if to == 0 {
+		return rejected, -1, nil
+	}
+	last++
+	for first := 0; from == 0; first++ {
+		if from, err = find(ctx, c, entries[first]); err != nil {
+			return rejected, last, err
+		}
+	}
+	booked, err := bookedBetween(ctx, c, from, to, entries)
 	if err != nil {
 		return rejected, last, err
 	}
-	for i := first; i < last; i++ {
+	rejected, err = missing(ctx, c, entries, booked, last)
+	return rejected, last, err
+}
+
+// judgedSince is judged for entries of which none was booked before the sequence
+// number from, but for duplicates.
+func judgedSince(ctx context.Context, c *client.Client, entries []wire.Entry, from uint64) ([]bool, error) {
+	booked, err := bookedBetween(ctx, c, from, client.ToHead, entries)
+	if err != nil {
+		return nil, err
+	}
+	last := len(entries) - 1
+	for last >= 0 && !booked[identity(entries[last])] {
+		last--
+	}
+	return missing(ctx, c, entries, booked, last)
+}
+
+// missing marks what stands before last and is not booked. What is not among those
+// found in a range is looked up: it may have been sent in another order, by other
+// means.
+func missing(ctx context.Context, c *client.Client, entries []wire.Entry, booked map[string]bool, last int) ([]bool, error) {
+	rejected := make([]bool, len(entries))
+	for i := 0; i < last; i++ {
 		if booked[identity(entries[i])] {
 			continue
 		}
-		seq, err := find(i) // it may have been sent in another order, by other means
+		seq, err := find(ctx, c, entries[i])
 		if err != nil {
-			return rejected, last, err
+			return nil, err
 		}
 		rejected[i] = seq == 0
 	}
-	return rejected, last, nil
+	return rejected, nil
+}
+
+// find returns the sequence number under which an entry is booked, 0 if it is not.
+func find(ctx context.Context, c *client.Client, e wire.Entry) (seq uint64, err error) {
+	row, _, err := c.Find(ctx, string(e.Account()), e.Nonce())
+	return row.Seq, err
 }
 
 // bookedBetween returns the identities among entries that are booked in a range.

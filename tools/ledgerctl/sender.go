@@ -181,7 +181,7 @@ func (s *sender) withholdJudged(ctx context.Context) error {
 			entries = append(entries, e)
 		}
 	}
-	rejected, _, err := judged(ctx, s.clients[s.turn], entries)
+	rejected, err := judgedSince(ctx, s.clients[s.turn], entries, s.high+1)
 	if err != nil {
 		return err
 	}
