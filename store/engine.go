@@ -106,11 +106,25 @@ func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, e
 		}
 	}
 	o.ErrorIfNotExists = true
-	db, err := pebble.Open(path, o)
+	db, err := openPebble(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return db, nil
+}
+
+// openPebble opens a database. Some of Pebble's failures are panics, also in opening: of a disk that
+// fails while the format is raised.
+func openPebble(path string, o *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			db, err = nil, fmt.Errorf("it gave up: %v", cause)
+			if e, ok := cause.(error); ok {
+				err = fmt.Errorf("it gave up: %w", e)
+			}
+		}
+	}()
+	return pebble.Open(path, o)
 }
 
 // createEngine makes an empty database under another name and then gives it its own, so that a
@@ -125,7 +139,7 @@ func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
 	if err := makeDir(fsys, tmp); err != nil {
 		return err
 	}
-	db, err := pebble.Open(tmp, o)
+	db, err := openPebble(tmp, o)
 	if err != nil {
 		return err
 	}

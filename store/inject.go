@@ -26,8 +26,10 @@ type Fault struct {
 	Err error
 	// Done makes an operation that reports Err happen all the same.
 	Done bool
-	// Part is how many bytes of a write happen that reports Err without being Done.
-	Part int
+	// Part is how many bytes of a write happen that reports Err without being Done. Between, where it
+	// is set, is called when so many bytes of a write that succeeds are there, before the others.
+	Part    int
+	Between func()
 	// After is called behind the operation, before its caller goes on.
 	After func()
 }
@@ -188,17 +190,25 @@ func (i *injectFS) GetDiskUsage(path string) (usage vfs.DiskUsage, err error) {
 
 func (i *injectFS) Unwrap() vfs.FS { return i.FS }
 
-// write meets a write of b: all of it, none, or a part.
-func (i *injectFile) write(b []byte, do func([]byte) (int, error)) (n int, err error) {
+// write meets a write of b: all of it, none, a part, or one part after the other. do writes what it
+// is given, behind what was written of b before.
+func (i *injectFile) write(b []byte, do func(b []byte, behind int) (int, error)) (n int, err error) {
 	fault := i.decide(Op{Name: "write", Path: i.path, Bytes: len(b), Write: true})
-	switch part := min(fault.Part, len(b)); {
+	part := min(fault.Part, len(b))
+	switch {
+	case fault.Err == nil && fault.Between != nil:
+		if n, err = do(b[:part], 0); err == nil {
+			fault.Between()
+			n, err = do(b[part:], part)
+			n += part
+		}
 	case fault.Err == nil:
-		n, err = do(b)
+		n, err = do(b, 0)
 	case fault.Done:
-		_, _ = do(b)
+		_, _ = do(b, 0)
 		err = fault.Err
 	case part > 0:
-		n, _ = do(b[:part])
+		n, _ = do(b[:part], 0)
 		err = fault.Err
 	default:
 		err = fault.Err
@@ -209,10 +219,12 @@ func (i *injectFile) write(b []byte, do func([]byte) (int, error)) (n int, err e
 	return n, err
 }
 
-func (i *injectFile) Write(b []byte) (int, error) { return i.write(b, i.File.Write) }
+func (i *injectFile) Write(b []byte) (int, error) {
+	return i.write(b, func(b []byte, _ int) (int, error) { return i.File.Write(b) })
+}
 
 func (i *injectFile) WriteAt(b []byte, at int64) (int, error) {
-	return i.write(b, func(b []byte) (int, error) { return i.File.WriteAt(b, at) })
+	return i.write(b, func(b []byte, behind int) (int, error) { return i.File.WriteAt(b, at+int64(behind)) })
 }
 
 func (i *injectFile) read(b []byte, do func([]byte) (int, error)) (n int, err error) {

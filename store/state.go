@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +26,7 @@ type state struct {
 	current Mark
 	highest [16]byte // highest nonce in the index
 
+	opening    atomic.Int32 // failed writes that an opening under way may still meet; 0 = it is open
 	brokenOnce sync.Once
 	broken     chan struct{} // closed after the first failed write
 	brokenBy   error         // set before broken is closed
@@ -65,11 +67,13 @@ func (s *Store) tryState(o *Options) error {
 	var err error
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown, &st.stalls)
+	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), s.stateFailed, &st.stalls)
 	st.options.EnsureDefaults()
+	st.opening.Store(stateOpenTries)
 	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {
 		return err
 	}
+	st.opening.Store(0)
 	if err := st.load(); err != nil {
 		return err
 	}
@@ -142,6 +146,19 @@ func (s *Store) discardStateLater(cause error) {
 	s.logger.Error("the state is damaged: it will be made again from the log at the next start", zap.Error(cause))
 	if err := writeFileAtomically(s.fs, s.dir, rebuildName, nil); err != nil {
 		s.logger.Error("asking for a new state failed", zap.Error(err))
+	}
+}
+
+// stateOpenTries is how many failed writes the opening of the state may meet.
+const stateOpenTries = 3
+
+// stateFailed notes that a write of the state failed in the background. Pebble repeats what it does
+// while it opens until it succeeds and cannot be stopped in that, so a start that meets such failures
+// again and again ends the process.
+func (s *Store) stateFailed(cause error) {
+	s.state.breakDown(cause)
+	if s.state.opening.Load() > 0 && s.state.opening.Add(-1) == 0 {
+		s.failed.fatal(fmt.Sprintf("open the state %s: %v", s.fs.PathJoin(s.dir, stateDirName), cause))
 	}
 }
 
