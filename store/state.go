@@ -67,7 +67,7 @@ func (s *Store) tryState(o *Options) error {
 	var err error
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), s.stateFailed, &st.stalls)
+	st.options = stateOptions(o, engineOptions(&guard{FS: s.fs, fatal: s.failed.fatal}, s.cache, s.files), s.stateFailed, &st.stalls)
 	st.options.EnsureDefaults()
 	st.opening.Store(stateOpenTries)
 	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {

@@ -30,7 +30,7 @@ type Store struct {
 	logger *zap.Logger
 	closed atomic.Bool
 	failed failure
-	guard  *rotationGuard
+	guard  *guard // of the log
 
 	appendMu sync.Mutex // held by Append and Close
 	appender *appender
@@ -148,7 +148,7 @@ func (s *Store) openLog(o *Options, create bool) error {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
 	var err error
-	s.guard = &rotationGuard{FS: s.fs, fatal: s.failed.fatal}
+	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
 	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
 	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
 		return err
