@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 
@@ -61,10 +62,10 @@ func (s *Store) openState(o *Options) error {
 // tryState opens the state, makes it when it is missing, and checks its mark against the log.
 // It returns why the state cannot be used.
 func (s *Store) tryState(o *Options) error {
-	if _, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName)); err == nil {
-		return fmt.Errorf("found the file %s", rebuildName)
+	_, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("found the file %s, or cannot tell", rebuildName), err)
 	}
-	var err error
 	st := &s.state
 	st.broken = make(chan struct{})
 	st.options = stateOptions(o, engineOptions(&guard{FS: s.fs, fatal: s.failed.fatal}, s.cache, s.files), s.stateFailed, &st.stalls)
