@@ -106,7 +106,7 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error), w *sta
 }
 
 // openEngine opens the database dir/name, and makes it first when it is missing.
-func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, error) {
+func openEngine(fsys *guard, dir, name string, o *pebble.Options) (*pebble.DB, error) {
 	path := fsys.PathJoin(dir, name)
 	_, err := fsys.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,32 +118,18 @@ func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, e
 		return nil, fmt.Errorf("look for database %s: %w", path, err)
 	}
 	o.ErrorIfNotExists = true
-	db, err := openPebble(path, o)
+	db, err := fsys.open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	return db, nil
 }
 
-// openPebble opens a database. Some of Pebble's failures are panics, also in opening: of a disk that
-// fails while the format is raised.
-func openPebble(path string, o *pebble.Options) (db *pebble.DB, err error) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			db, err = nil, fmt.Errorf("it gave up: %v", cause)
-			if e, ok := cause.(error); ok {
-				err = fmt.Errorf("it gave up: %w", e)
-			}
-		}
-	}()
-	return pebble.Open(path, o)
-}
-
 // createEngine makes an empty database under another name and then gives it its own, so that a
 // crash leaves a whole one or none. It is closed before anybody writes to it: Open makes the first
 // WAL before it raises the format, and only a WAL of the newest format tells a damaged record from
 // the end of the log.
-func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
+func createEngine(fsys *guard, dir, name string, o *pebble.Options) error {
 	path, tmp := fsys.PathJoin(dir, name), fsys.PathJoin(dir, name+".new")
 	if err := fsys.RemoveAll(tmp); err != nil {
 		return err
@@ -151,7 +137,7 @@ func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
 	if err := makeDir(fsys, tmp); err != nil {
 		return err
 	}
-	db, err := openPebble(tmp, o)
+	db, err := fsys.open(tmp, o)
 	if err != nil {
 		return err
 	}

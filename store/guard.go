@@ -1,10 +1,13 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"sync/atomic"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -16,15 +19,19 @@ import (
 //   - A WAL file that cannot be written, synced, closed or made durably while the guard is armed, or
 //     could not before: fatal. When the change to a new WAL fails outside of a commit, Pebble panics under a deferred unlock of a
 //     mutex that is not locked, and no recover helps.
+//   - Any operation that fails once an opening under way has made its WAL: fatal. By then work goes on
+//     in the background, under which a failing Open takes away the file cache.
 //
 // Before a marker is made, which says which file counts, the directory is synced, so that a file
 // system that does not keep the order of directory entries cannot lose the file and keep its marker.
 type guard struct {
 	vfs.FS
-	armed  atomic.Bool
-	wal    atomic.Pointer[string] // the newest failure of a WAL file: a WAL keeps its failure
-	marked atomic.Bool            // a marker was made, and its directory was not synced since
-	fatal  func(msg string)
+	armed   atomic.Bool
+	opening atomic.Bool
+	late    atomic.Bool            // the opening under way has made its WAL
+	wal     atomic.Pointer[string] // the newest failure of a WAL file: a WAL keeps its failure
+	marked  atomic.Bool            // a marker was made, and its directory was not synced since
+	fatal   func(msg string)
 }
 
 // during arms the guard while do changes the WAL outside of a commit.
@@ -37,25 +44,40 @@ func (g *guard) during(do func() error) error {
 	return do()
 }
 
+// open opens a database on the guard.
+func (g *guard) open(path string, o *pebble.Options) (*pebble.DB, error) {
+	g.opening.Store(true)
+	db, err := pebble.Open(path, o)
+	g.opening.Store(false)
+	g.late.Store(false)
+	return db, err
+}
+
+func isWAL(path string) bool { return strings.HasSuffix(path, ".log") }
+
+// check hands on the error of an operation, unless it is one that Pebble must not see.
 func (g *guard) check(what, path string, err error) error {
-	if err != nil {
-		msg := fmt.Sprintf("%s %s: %v", what, path, err)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	msg := fmt.Sprintf("%s %s: %v", what, path, err)
+	if isWAL(path) {
 		g.wal.Store(&msg)
-		if g.armed.Load() {
-			g.fatal(msg)
-		}
+	}
+	if g.late.Load() || g.armed.Load() && isWAL(path) {
+		g.fatal(msg)
 	}
 	return err
 }
 
-func (g *guard) wrap(f vfs.File, what, path string, err error) (vfs.File, error) {
-	if !strings.HasSuffix(path, ".log") {
-		return f, err
+func (g *guard) wrap(f vfs.File, path string, err error) (vfs.File, error) {
+	if isWAL(path) && g.opening.Load() {
+		g.late.Store(true)
 	}
-	if g.check(what, path, err) != nil {
+	if g.check("create", path, err) != nil {
 		return nil, err
 	}
-	return &walFile{File: f, path: path, guard: g}, nil
+	return &guardedFile{File: f, path: path, guard: g}, nil
 }
 
 func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -66,51 +88,65 @@ func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, e
 		g.marked.Store(true)
 	}
 	f, err := g.FS.Create(name, category)
-	return g.wrap(f, "create", name, err)
+	return g.wrap(f, name, err)
 }
 
 func (g *guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := g.FS.ReuseForWrite(oldname, newname, category)
-	return g.wrap(f, "create", newname, err)
+	return g.wrap(f, newname, err)
 }
 
 func (g *guard) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
-	if err != nil {
+	if g.check("open directory", name, err) != nil {
 		return nil, err
 	}
 	return &dirFile{File: f, path: name, guard: g}, nil
 }
 
+func (g *guard) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
+	f, err := g.FS.Open(name, options...)
+	return f, g.check("open", name, err)
+}
+
+func (g *guard) Rename(oldname, newname string) error {
+	return g.check("rename", oldname, g.FS.Rename(oldname, newname))
+}
+
+func (g *guard) List(dir string) ([]string, error) {
+	names, err := g.FS.List(dir)
+	return names, g.check("list", dir, err)
+}
+
 func (g *guard) Unwrap() vfs.FS { return g.FS }
 
-// walFile is a WAL file.
-type walFile struct {
+// guardedFile is a file that is being written.
+type guardedFile struct {
 	vfs.File
 	path  string
 	guard *guard
 }
 
-func (f *walFile) Write(b []byte) (int, error) {
+func (f *guardedFile) Write(b []byte) (int, error) {
 	n, err := f.File.Write(b)
 	return n, f.guard.check("write", f.path, err)
 }
 
-func (f *walFile) Sync() error { return f.guard.check("sync", f.path, f.File.Sync()) }
+func (f *guardedFile) Sync() error { return f.guard.check("sync", f.path, f.File.Sync()) }
 
-func (f *walFile) SyncData() error { return f.guard.check("sync", f.path, f.File.SyncData()) }
+func (f *guardedFile) SyncData() error { return f.guard.check("sync", f.path, f.File.SyncData()) }
 
-func (f *walFile) SyncTo(length int64) (bool, error) {
+func (f *guardedFile) SyncTo(length int64) (bool, error) {
 	full, err := f.File.SyncTo(length)
 	return full, f.guard.check("sync", f.path, err)
 }
 
-func (f *walFile) Stat() (vfs.FileInfo, error) {
+func (f *guardedFile) Stat() (vfs.FileInfo, error) {
 	info, err := f.File.Stat()
 	return info, f.guard.check("stat", f.path, err)
 }
 
-func (f *walFile) Close() error { return f.guard.check("close", f.path, f.File.Close()) }
+func (f *guardedFile) Close() error { return f.guard.check("close", f.path, f.File.Close()) }
 
 // dirFile is an open directory.
 type dirFile struct {
@@ -121,7 +157,7 @@ type dirFile struct {
 
 func (f *dirFile) Sync() error {
 	err := f.File.Sync()
-	if marked := f.guard.marked.Swap(false); err != nil && (marked || f.guard.armed.Load()) {
+	if marked := f.guard.marked.Swap(false); err != nil && (marked || f.guard.armed.Load() || f.guard.late.Load()) {
 		f.guard.fatal(fmt.Sprintf("sync directory %s: %v", f.path, err))
 	}
 	return err

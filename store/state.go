@@ -68,10 +68,11 @@ func (s *Store) tryState(o *Options) error {
 	}
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(&guard{FS: s.fs, fatal: s.failed.fatal}, s.cache, s.files), s.stateFailed, &st.stalls)
+	guarded := &guard{FS: s.fs, fatal: s.failed.fatal}
+	st.options = stateOptions(o, engineOptions(guarded, s.cache, s.files), s.stateFailed, &st.stalls)
 	st.options.EnsureDefaults()
 	st.opening.Store(stateOpenTries)
-	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {
+	if st.db, err = openEngine(guarded, s.dir, stateDirName, st.options); err != nil {
 		return err
 	}
 	st.opening.Store(0)

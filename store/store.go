@@ -150,7 +150,7 @@ func (s *Store) openLog(o *Options, create bool) error {
 	var err error
 	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
 	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
-	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
+	if s.log, err = openEngine(s.guard, s.dir, logDirName, options); err != nil {
 		return err
 	}
 	if s.tail, err = readTail(s.log); err != nil {
