@@ -191,7 +191,7 @@ func rotTable(table map[string]map[Found]int, sizes map[string]int) string {
 // of a process that was killed and one that was closed: an error at the start, safe mode or the
 // audit says so, or everything that was acknowledged is there and right.
 func TestRot(t *testing.T) {
-	stride := int(setting(t, "BITROT_STRIDE", 97))
+	stride := int(setting(t, "BITROT_STRIDE", 197))
 	s := rotStory(t)
 	for name, home := range map[string]func(*testing.T, *Story) (*store.FS, string){"killed": killedHome, "closed": closedHome} {
 		t.Run(name, func(t *testing.T) {

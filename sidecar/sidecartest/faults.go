@@ -214,10 +214,24 @@ func (l *life) tell(n int) error {
 			l.next++
 			flights = append(flights, f)
 		}
-		for _, f := range flights {
-			if err := l.await(f); err != nil {
-				return err
-			}
+		if err := l.awaitAll(flights); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitAll takes the answers to requests that are under way together. When a look-up failed in
+// one, a commit that it shares with those before it is not the story's.
+func (l *life) awaitAll(flights []*flight) error {
+	for _, f := range flights {
+		if f.sent != nil && l.wait(f.done) == nil && f.Err != nil {
+			l.at.strayed.Store(true)
+		}
+	}
+	for _, f := range flights {
+		if err := l.await(f); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -250,13 +264,13 @@ func (l *life) await(f *flight) error {
 		return err
 	}
 	if f.Err != nil { // a look-up failed: what the entry comes to is not known here
-		l.at.strayed.Store(true)
 		return fmt.Errorf("%w: %w", errRefused, f.Err)
 	}
 	if err := f.compare(); err != nil {
 		return err
 	}
-	if f.Size < f.size || f.Root != l.story.roots[f.Size] {
+	shared := l.at.strayed.Load() && f.Size > f.size
+	if !shared && (f.Size < f.size || f.Size > l.story.Size() || f.Root != l.story.roots[f.Size]) {
 		return fmt.Errorf("step %d: covered by size %d with a root that the records up to %d do not give", f.step-1, f.Size, f.size)
 	}
 	l.at.acked.Store(max(l.at.acked.Load(), f.size))

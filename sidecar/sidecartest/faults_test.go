@@ -84,7 +84,7 @@ func TestFaultsCrashAtEveryOperation(t *testing.T) {
 // FAULT_ALL is 1, every FAULT_STRIDE-th, beginning elsewhere for each incident.
 func TestFaultsAtEveryOperation(t *testing.T) {
 	seed := setting(t, "FAULT_SEED", 1)
-	stride := int(setting(t, "FAULT_STRIDE", 60))
+	stride := int(setting(t, "FAULT_STRIDE", 120))
 	if setting(t, "FAULT_ALL", 0) > 0 {
 		stride = 1
 	}
