@@ -43,6 +43,7 @@ type Sidecar struct {
 	roots     *rootsSource
 	metrics   *metrics
 	disk      *diskWatcher
+	headSync  *headSyncer
 
 	admission *admission
 	requests  *sync.Pool
@@ -146,6 +147,7 @@ func (s *Sidecar) openDoors() error {
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
+	s.headSync = startHeadSyncer(s)
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
@@ -237,6 +239,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.disk != nil {
 		s.disk.stop()
+	}
+	if s.headSync != nil {
+		s.headSync.stop()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
