@@ -53,6 +53,18 @@ crash ROUNDS=env("CRASH_ROUNDS", "50"):
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
     MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
 
+# let every file operation of a run fail in every way, and crash behind each (some 15 minutes)
+faults:
+    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults' -count 1 -timeout 60m -v
+
+# flip a bit in every STRIDE-th byte of every file of a small home
+bitrot STRIDE="1":
+    BITROT_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestRot' -count 1 -timeout 60m -v
+
+# simulate so many crashes of ledgers from a seed
+sim SEED STEPS=env("SIM_STEPS", "10000"):
+    SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
+
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...

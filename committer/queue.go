@@ -35,14 +35,14 @@ func (q *queue) put(r *Request) wire.Reason {
 	return 0
 }
 
-// ready says whether put would take a request of that lane.
+// ready returns 0 when put would take a request of that lane now, or why not.
 func (q *queue) ready(lane uint32) wire.Reason {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.room(lane)
 }
 
-// room returns 0 when there is room for one more in a lane, and counts where there is none.
+// room is ready for who holds mu.
 func (q *queue) room(lane uint32) wire.Reason {
 	free := q.max - q.lanes.Len()
 	switch {

@@ -44,6 +44,7 @@ type Sidecar struct {
 	roots     *rootsSource
 	metrics   *metrics
 	disk      *diskWatcher
+	headSync  *headSyncer
 
 	admission *admission
 	requests  *sync.Pool
@@ -149,6 +150,7 @@ func (s *Sidecar) openDoors() error {
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
+	s.headSync = startHeadSyncer(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -242,6 +244,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.disk != nil {
 		s.disk.stop()
+	}
+	if s.headSync != nil {
+		s.headSync.stop()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

@@ -88,6 +88,10 @@
 //
 //   - Append MUST NOT return nil before the commit is synced. Options.Fatal MUST NOT return: Pebble
 //     answers a failed commit with success when its logger's Fatalf returns.
-//   - A failed write of the state ends checkpoints until the next Open, and touches nothing else.
+//   - A failed write of the state ends checkpoints until the next Open, and touches nothing else. Where
+//     Pebble would end the process instead (guard.go), Fatal is called: behind a marker whose directory
+//     cannot be synced, and while a database opens.
+//   - A damaged table of the log makes reads of it fail and is reported with its path; a damaged state is
+//     made again by the next Open.
 //   - Reads of the log end at what is durable, never at what Pebble already shows.
 package store
