@@ -101,7 +101,7 @@ func (s *simulation) life(story *Story, fs *store.FS, at *progress) (*store.FS, 
 	if meet.met != "" {
 		s.out.Faults[meet.met]++
 	}
-	if l.committer != nil && err == nil { // frees what the life holds; what it writes now is of no world
+	if err == nil && l.committer != nil { // frees what the life holds; what it writes now is of no world
 		_ = l.close()
 	}
 	return left, then, nil
