@@ -30,7 +30,9 @@ lint:
     if [ -n "$unformatted" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$unformatted"; exit 1; fi
     go vet ./...
     go vet -tags invariants ./...
+    go vet -tags oracle ./...
     go run {{staticcheck}} ./...
+    go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
@@ -64,6 +66,12 @@ bitrot STRIDE="1":
 # simulate so many crashes of ledgers from a seed
 sim SEED STEPS=env("SIM_STEPS", "10000"):
     SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
+
+# have hledger add up the accepted entries of the bank journal and of a random ledger; installs hledger (Debian) where it is missing
+oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
+    @command -v hledger >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends hledger; } || \
+        { echo "hledger cannot be installed here: it is a package of Debian, or see https://hledger.org/install.html" >&2; exit 1; }
+    ORACLE_ENTRIES={{ENTRIES}} go test -tags oracle ./sidecar/sidecartest -run '^TestOracle' -count 1 -timeout 10m -v
 
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":

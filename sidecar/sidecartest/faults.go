@@ -25,10 +25,9 @@ type Story struct {
 }
 
 type storyStep struct {
-	sent     *model.Request
-	balances bool
-	want     model.Answer
-	size     uint64 // of the ledger behind it
+	sent *model.Request
+	want model.Answer
+	size uint64 // of the ledger behind it
 }
 
 // NewStory asks the model for the answers. Steps without a request are left out.
