@@ -70,7 +70,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
-	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.
