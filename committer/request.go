@@ -316,31 +316,46 @@ func (l *ledger) requestRow(id [16]byte) (row store.RequestRow, known bool, err 
 }
 
 // answerTouched adds the balances of the accounts that the request names, as they
-// are after it.
+// are after it; a Reverse names those of its original.
 func (c *Committer) answerTouched(r *Request) {
 	l := c.ledger
 	for i := range r.Ends {
 		e := r.entry(i)
-		for _, name := range [...][]byte{e.Account(), e.Counterparty()} {
-			if len(name) == 0 {
-				continue
-			}
-			a, err := l.account(name)
-			if err != nil {
-				r.Err = err
-				continue
-			}
-			b, err := l.balanceOf(a, e.Asset())
+		a := c.answerBalance(r, e.Account(), e.Asset())
+		other := e.Counterparty()
+		if a != nil && e.Kind() == wire.KindReverse {
+			original, _, err := l.lookUp(a, e.Ref())
 			if err != nil {
 				r.Err = err
 			}
-			if b == nil || b.request == l.request {
-				continue
+			if original != nil {
+				other = original.Counterparty()
 			}
-			b.request = l.request
-			r.Found = append(r.Found, b.answer(a))
+		}
+		if len(other) > 0 {
+			c.answerBalance(r, other, e.Asset())
 		}
 	}
+}
+
+// answerBalance adds what the account of that name has of the asset, once in a
+// request, and returns the account; nil where it does not exist.
+func (c *Committer) answerBalance(r *Request, name []byte, asset wire.Asset) *account {
+	l := c.ledger
+	a, err := l.account(name)
+	if err != nil {
+		r.Err = err
+		return nil
+	}
+	b, err := l.balanceOf(a, asset)
+	if err != nil {
+		r.Err = err
+	}
+	if b != nil && b.request != l.request {
+		b.request = l.request
+		r.Found = append(r.Found, b.answer(a))
+	}
+	return a
 }
 
 func (b *balance) answer(a *account) wire.Balance {

@@ -227,12 +227,16 @@ func (r *runner) grow(sent *model.Request, want *model.Answer, size uint64) erro
 }
 
 // named returns the balances of the accounts that the admitted entries name, as they
-// are now, in the order in which they are named.
+// are now, in the order in which they are named; a Reverse names those of its original.
 func (r *runner) named(sent *model.Request) (found []model.Balance) {
 	listed := map[holding]bool{}
 	for i := range sent.Entries {
 		e := &sent.Entries[i]
-		for _, name := range []string{e.Account, e.Counterparty} {
+		names := []string{e.Account, e.Counterparty}
+		if seq := r.ledger.Seq(e.Account, e.Ref); e.Kind == wire.KindReverse && seq != 0 {
+			names = append(names, r.ledger.Entry(seq).Counterparty)
+		}
+		for _, name := range names {
 			if b, known := r.ledger.Balance(name, e.Asset); known && model.Shape(e) == 0 && !listed[holding{name, e.Asset}] {
 				listed[holding{name, e.Asset}] = true
 				found = append(found, b)
