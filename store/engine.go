@@ -100,7 +100,7 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error), w *sta
 // openEngine opens the database dir/name, and makes it first when it is missing.
 func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, error) {
 	path := fsys.PathJoin(dir, name)
-	if _, err := fsys.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if _, err := fsys.Stat(path); errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
 		if err := createEngine(fsys, dir, name, o); err != nil {
 			return nil, fmt.Errorf("create database %s: %w", path, err)
 		}

@@ -28,6 +28,10 @@ type Store struct {
 	cache  *pebble.Cache
 	files  *pebble.FileCache
 	logger *zap.Logger
+
+	readOnly bool
+	stateErr error // why the state of a store opened to be read only is of no use
+
 	closed atomic.Bool
 	failed failure
 
@@ -54,7 +58,7 @@ func Open(o Options) (_ *Store, err error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: o.Dir, logger: o.Logger}
+	s := &Store{dir: o.Dir, logger: o.Logger, readOnly: o.ReadOnly}
 	s.failed.report = o.Fatal
 	if s.failed.report == nil {
 		s.failed.report = reportAndExit(o.Logger)
@@ -80,6 +84,9 @@ const openFilesMax = 500
 // openFiles opens or creates log, head file and state. The meta file is written last, so that
 // its presence means that creation was finished: from then on a missing log is loss.
 func (s *Store) openFiles(o *Options) error {
+	if s.readOnly {
+		return s.openToRead(o)
+	}
 	if err := makeDir(s.fs, s.dir); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
@@ -148,6 +155,7 @@ func (s *Store) openLog(o *Options, create bool) error {
 	}
 	var err error
 	options := logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	options.ReadOnly = o.ReadOnly
 	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
 		return err
 	}
@@ -172,6 +180,9 @@ func (s *Store) SyncHead() error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
+	if s.readOnly {
+		return nil
+	}
 	return s.head.sync()
 }
 
@@ -185,9 +196,10 @@ func (s *Store) Close() error {
 		return ErrClosed
 	}
 	var err error
-	if s.failed.thrown.Load() {
+	switch {
+	case s.failed.thrown.Load():
 		err = ErrFailed
-	} else {
+	case !s.readOnly:
 		err = s.log.Flush()
 	}
 	if err = errors.Join(err, s.release()); err != nil {
