@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/rustyonions/ron-ledger/committer/audit"
@@ -25,8 +26,11 @@ func Verify(ctx context.Context, home string, progress func(done, size uint64)) 
 	if errors.Is(err, syscall.EAGAIN) {
 		return report, fmt.Errorf("verify %s: a ron-ledgerd is running on it: stop it, or verify a copy of the home", home)
 	}
-	if err != nil {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return report, fmt.Errorf("verify: %w", err)
+	}
+	if err != nil {
+		return report, &VerifyFinding{Err: err}
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	tail, err := s.Last()

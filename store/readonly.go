@@ -4,11 +4,19 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 
 	"github.com/cockroachdb/pebble/v2"
 	"go.uber.org/zap"
 )
+
+// toRead makes a database one that is not written. What is found damaged comes back as the error of
+// the read that met it, and ends nothing else.
+func toRead(o *pebble.Options) {
+	o.ReadOnly = true
+	o.EventListener.DataCorruption = func(pebble.DataCorruptionInfo) {}
+}
 
 // openToRead opens log, head file and state as they lie there.
 func (s *Store) openToRead(o *Options) error {
@@ -17,7 +25,7 @@ func (s *Store) openToRead(o *Options) error {
 		return err
 	}
 	if !exists {
-		return fmt.Errorf("there is no %s file: this is not the home of a ledger", metaName)
+		return fmt.Errorf("there is no %s file: this is not the home of a ledger: %w", metaName, fs.ErrNotExist)
 	}
 	s.meta = meta
 	if err := s.openLog(o, false); err != nil {

@@ -66,7 +66,9 @@ func (s *Store) tryState(o *Options) error {
 	st := &s.state
 	st.broken = make(chan struct{})
 	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown, &st.stalls)
-	st.options.ReadOnly = o.ReadOnly
+	if o.ReadOnly {
+		toRead(st.options)
+	}
 	st.options.EnsureDefaults()
 	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {
 		return err

@@ -155,7 +155,9 @@ func (s *Store) openLog(o *Options, create bool) error {
 	}
 	var err error
 	options := logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls)
-	options.ReadOnly = o.ReadOnly
+	if o.ReadOnly {
+		toRead(options)
+	}
 	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
 		return err
 	}
