@@ -191,7 +191,7 @@ func (a *audit) records(c *commit) error {
 			return &Finding{seq, seq, fault}
 		}
 		if err := a.books.book(seq, entry); err != nil {
-			return &Finding{seq, seq, err}
+			return err
 		}
 	}
 	return nil

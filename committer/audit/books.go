@@ -20,9 +20,9 @@ type books struct {
 	reversed map[uint64]uint64
 	requests map[[16]byte]store.RequestRow
 
-	groupLast uint64 // last entry of the atomic request under way; 0 = none is
-	touched   []*asset
-	scratch   []byte
+	groupFirst, groupLast uint64 // of the atomic request under way; 0 = none is
+	touched               []*asset
+	scratch               []byte
 }
 
 type identity struct {
@@ -66,7 +66,7 @@ func newBooks(record func(uint64, []byte) ([]byte, error)) *books {
 // begin says that the next entries are one atomic request. That it lies within its
 // commit, the store has checked.
 func (b *books) begin(g *store.Group) error {
-	b.groupLast = g.First + uint64(g.Count) - 1
+	b.groupFirst, b.groupLast = g.First, g.First+uint64(g.Count)-1
 	if g.IdemID == ([16]byte{}) {
 		return nil
 	}
@@ -112,35 +112,45 @@ func (a *account) purse(s *asset) *purse {
 	return &a.purses[len(a.purses)-1]
 }
 
-// book counts one entry.
+// book counts one entry. What is wrong with it, or with the request that it ends, is
+// a *Finding.
 func (b *books) book(seq uint64, e wire.Entry) error {
+	if err := b.count(seq, e); err != nil {
+		return &Finding{seq, seq, err}
+	}
+	if seq < b.groupLast {
+		return nil
+	}
+	first := seq
+	if b.groupLast != 0 {
+		first = b.groupFirst
+	}
+	b.groupFirst, b.groupLast = 0, 0
+	if err := b.settle(); err != nil {
+		return &Finding{first, seq, err}
+	}
+	return nil
+}
+
+// count counts an entry whose request may go on behind it.
+func (b *books) count(seq uint64, e wire.Entry) error {
 	own := b.account(e.Account())
 	id := identity{e.Nonce(), uint32(own.number)}
 	if before, known := b.seqs[id]; known {
 		return fmt.Errorf("account and nonce are those of entry %d", before)
 	}
 	b.seqs[id] = seq
-	var err error
 	if e.Kind() == wire.KindReverse {
-		err = b.reverse(seq, own, e)
-	} else {
-		err = b.move(seq, own, e, false)
+		return b.reverse(seq, own, e)
 	}
-	if err != nil {
-		return err
-	}
-	if seq < b.groupLast {
-		return nil
-	}
-	return b.settle()
+	return b.move(seq, own, e, false)
 }
 
 // settle checks what holds at the end of every request.
 func (b *books) settle() error {
-	b.groupLast = 0
 	for _, s := range b.touched {
 		if s.credit != s.debit {
-			return fmt.Errorf("the request that it ends has credits of %s and debits of %s in asset %q", s.credit, s.debit, s.name)
+			return fmt.Errorf("the request has credits of %s and debits of %s in asset %q", s.credit, s.debit, s.name)
 		}
 		if s.total != s.supply {
 			return fmt.Errorf("behind it the balances in asset %q are %s, the supply is %s", s.name, s.total, s.supply)
