@@ -38,7 +38,7 @@ the newest signed checkpoint. ledgerctl verify-receipt checks it.`,
 					return err
 				}
 				if out != "" {
-					return writeReceipt(out, text)
+					return writeWhole(out, text)
 				}
 				_, err = a.stdout.Write(text)
 				return err
@@ -73,15 +73,15 @@ func receiptText(r *client.Receipt) ([]byte, error) {
 	return whole.Marshal()
 }
 
-// writeReceipt writes a file that is whole or not there.
-func writeReceipt(path string, text []byte) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".receipt-*")
+// writeWhole writes a file that is whole or not there.
+func writeWhole(path string, text []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
-		return fmt.Errorf("write receipt: %w", err)
+		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(fmt.Errorf("write receipt: %w", err), os.Remove(f.Name()))
+			err = errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
 		}
 	}()
 	if _, err = f.Write(text); err == nil {
@@ -144,7 +144,7 @@ func saveReceipt(ctx context.Context, c *client.Client, dir string, seq uint64) 
 	if err != nil {
 		return err
 	}
-	return writeReceipt(filepath.Join(dir, strconv.FormatUint(seq, 10)+".receipt"), text)
+	return writeWhole(filepath.Join(dir, strconv.FormatUint(seq, 10)+".receipt"), text)
 }
 
 func (a *app) verifyReceiptCommand() *cobra.Command {
