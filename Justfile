@@ -30,16 +30,18 @@ lint:
     if [ -n "$unformatted" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$unformatted"; exit 1; fi
     go vet ./...
     go vet -tags invariants ./...
+    go vet -tags oracle ./...
     go run {{staticcheck}} ./...
+    go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^TestCrash' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^TestCrash|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
@@ -52,6 +54,24 @@ crash ROUNDS=env("CRASH_ROUNDS", "50"):
 # hold the ledger against the independent model of its rules, over so many entries
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
     MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
+
+# let every file operation of a run fail in every way, and crash behind each (some 15 minutes)
+faults:
+    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults' -count 1 -timeout 60m -v
+
+# flip a bit in every STRIDE-th byte of every file of a small home
+bitrot STRIDE="1":
+    BITROT_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestRot' -count 1 -timeout 60m -v
+
+# simulate so many crashes of ledgers from a seed
+sim SEED STEPS=env("SIM_STEPS", "10000"):
+    SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
+
+# have hledger add up the accepted entries of the bank journal and of a random ledger; installs hledger (Debian) where it is missing
+oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
+    @command -v hledger >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends hledger; } || \
+        { echo "hledger cannot be installed here: it is a package of Debian, or see https://hledger.org/install.html" >&2; exit 1; }
+    ORACLE_ENTRIES={{ENTRIES}} go test -tags oracle ./sidecar/sidecartest -run '^TestOracle' -count 1 -timeout 10m -v
 
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":

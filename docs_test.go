@@ -184,3 +184,35 @@ func TestDocsFirstScreen(t *testing.T) {
 		t.Error("Justfile: the recipe test is not the README's `go test ./...`")
 	}
 }
+
+var testName = regexp.MustCompile(`\bTest[A-Z][A-Za-z0-9]*\b`)
+
+// TestDocsSecurityModel finds the test that each line of the security model names, and
+// holds each line of its tables of attacks to naming one.
+func TestDocsSecurityModel(t *testing.T) {
+	known := map[string]bool{}
+	files(t, func(file string) {
+		if strings.HasSuffix(file, "_test.go") {
+			for _, name := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(read(t, file), -1) {
+				known[name[1]] = true
+			}
+		}
+	})
+	shown := false
+	for line := range strings.Lines(read(t, "docs/SECURITY-MODEL.md")) {
+		names := testName.FindAllString(line, -1)
+		for _, name := range names {
+			if !known[name] {
+				t.Errorf("docs/SECURITY-MODEL.md names %s, which is no test", name)
+			}
+		}
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			shown = false
+		case strings.Contains(line, "shown by"):
+			shown = true
+		case shown && len(names) == 0 && !strings.HasPrefix(line, "|---"):
+			t.Errorf("docs/SECURITY-MODEL.md: no test shows: %s", line)
+		}
+	}
+}

@@ -17,7 +17,7 @@ import (
 // Options are the knobs of a committer. Zero values mean the defaults.
 type Options struct {
 	// QueueRequests is how many admitted requests may wait (queues.commit,
-	// default 1000). Submit answers busy beyond it.
+	// default 1000). Submit answers busy beyond it, and to a lane beyond its Share.
 	QueueRequests int
 	// BatchMaxEntries ends a commit once it holds that many entries
 	// (commit.batch_max_entries, default 1024). A request is never split, so a
@@ -77,9 +77,7 @@ type Committer struct {
 	ledger  *ledger
 	tiles   merkle.Tiles
 
-	queue    chan *Request
-	gate     sync.RWMutex // held for reading by Submit, for writing by whoever closes the queue
-	closed   bool         // guarded by gate
+	queue    *queue
 	refusing atomic.Uint32
 
 	open    *pending // being filled
@@ -92,6 +90,7 @@ type Committer struct {
 	recycled    chan *pending
 
 	closing        chan struct{} // closed by Close
+	closeOnce      sync.Once
 	toCheckpointer chan *checkpointJob
 	checkpointed   chan *checkpointJob
 	inCheckpoint   bool
@@ -123,7 +122,7 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 	o.setDefaults()
 	c := &Committer{
 		options: o, store: s,
-		queue:       make(chan *Request, o.QueueRequests),
+		queue:       newQueue(o.QueueRequests),
 		toWriter:    make(chan *pending, 1),
 		written:     make(chan struct{}, 1),
 		toPublisher: make(chan *pending, inFlight),
@@ -149,22 +148,18 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 	return c, nil
 }
 
-// Ready returns 0 when Submit would take an append now, or why it would not: so
-// that nobody does the work of admitting what will be refused.
-func (c *Committer) Ready() wire.Reason {
+// Ready returns 0 when Submit would take an append of that lane now, or why it would
+// not: so that nobody does the work of admitting what will be refused.
+func (c *Committer) Ready(lane uint32) wire.Reason {
 	if reason := c.Refusing(); reason != 0 {
 		return reason
 	}
-	if len(c.queue) == cap(c.queue) {
-		c.stats.busy.Add(1)
-		return wire.ReasonBusy
-	}
-	return 0
+	return c.queue.ready(lane)
 }
 
 // Submit hands over a request and returns 0, or says at once why it does not:
 // busy, draining, safe_mode or disk_pressure. Requests submitted by one goroutine
-// are committed in that order. It never blocks.
+// in one lane are committed in that order; lanes are served in turn. It never blocks.
 func (c *Committer) Submit(r *Request) wire.Reason {
 	if r.Op == OpAppend {
 		if len(r.Ends) == 0 {
@@ -174,18 +169,7 @@ func (c *Committer) Submit(r *Request) wire.Reason {
 			return reason
 		}
 	}
-	c.gate.RLock()
-	defer c.gate.RUnlock()
-	if c.closed {
-		return wire.ReasonDraining
-	}
-	select {
-	case c.queue <- r:
-		return 0
-	default:
-		c.stats.busy.Add(1)
-		return wire.ReasonBusy
-	}
+	return c.queue.put(r)
 }
 
 // Refuse makes Submit refuse appends for that reason until Refuse(0). Reads go
@@ -203,13 +187,10 @@ func (c *Committer) Refusing() wire.Reason { return wire.Reason(c.refusing.Load(
 // Close stops taking requests, commits what has queued up, answers it, writes a
 // last checkpoint and returns. Every request that Submit took is answered.
 func (c *Committer) Close(ctx context.Context) error {
-	c.gate.Lock()
-	if !c.closed {
-		c.closed = true
-		close(c.queue)
+	c.closeOnce.Do(func() {
+		c.queue.close()
 		close(c.closing)
-	}
-	c.gate.Unlock()
+	})
 	done := make(chan struct{})
 	go func() {
 		c.ended.Wait()
@@ -227,30 +208,24 @@ func (c *Committer) Close(ctx context.Context) error {
 // arrives while the one before it is being synced; there is no timer.
 func (c *Committer) run() {
 	defer close(c.toWriter)
-	queue := c.queue
 	for {
+		ended := c.drain()
 		if c.writing == nil {
-			queue = c.drain(queue)
-			cut := c.mustCut(queue == nil)
+			cut := c.mustCut(ended)
 			if cut || !c.open.empty() {
 				c.seal(cut)
 				continue
 			}
-			if queue == nil && !c.inCheckpoint {
+			if ended && !c.inCheckpoint {
 				return
 			}
 		}
-		from := queue
+		changed := c.queue.changed
 		if c.full() {
-			from = nil
+			changed = nil
 		}
 		select {
-		case r, ok := <-from:
-			if !ok {
-				queue = nil
-				continue
-			}
-			c.accept(r)
+		case <-changed:
 		case <-c.written:
 			c.writing = nil
 		case job := <-c.checkpointed:
@@ -259,21 +234,17 @@ func (c *Committer) run() {
 	}
 }
 
-// drain takes what has queued up, as far as the open commit has room, and returns
-// the queue, nil once it is closed and empty.
-func (c *Committer) drain(queue chan *Request) chan *Request {
-	for queue != nil && !c.full() {
-		select {
-		case r, ok := <-queue:
-			if !ok {
-				return nil
-			}
-			c.accept(r)
-		default:
-			return queue
+// drain takes what has queued up, as far as the open commit has room, and reports
+// whether the queue is closed and empty.
+func (c *Committer) drain() (ended bool) {
+	for !c.full() {
+		r, ok, ended := c.queue.take()
+		if !ok {
+			return ended
 		}
+		c.accept(r)
 	}
-	return queue
+	return false
 }
 
 // full reports whether the open commit takes no more, or must wait for a

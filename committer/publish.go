@@ -37,7 +37,6 @@ type CommitInfo struct {
 
 // counters are the figures that Stats reports.
 type counters struct {
-	busy        atomic.Uint64
 	checkpoints atomic.Uint64
 	gaps        atomic.Uint64
 	accounts    atomic.Int64
@@ -48,7 +47,8 @@ type counters struct {
 type Stats struct {
 	QueueRequests    int // waiting now
 	QueueCapacity    int
-	BusyRejections   uint64
+	BusyRejections   uint64 // found the queue full
+	ShareRejections  uint64 // found their lane's share of it full
 	Checkpoints      uint64 // complete since the start
 	SequenceGaps     uint64 // must stay zero
 	AccountsInMemory int64
@@ -57,11 +57,12 @@ type Stats struct {
 
 // Stats returns the current figures.
 func (c *Committer) Stats() Stats {
-	return Stats{
-		QueueRequests: len(c.queue), QueueCapacity: cap(c.queue), BusyRejections: c.stats.busy.Load(),
+	s := Stats{
 		Checkpoints: c.stats.checkpoints.Load(), SequenceGaps: c.stats.gaps.Load(),
 		AccountsInMemory: c.stats.accounts.Load(), RecentIdentities: c.stats.recent.Load(),
 	}
+	c.queue.figures(&s)
+	return s
 }
 
 // write makes commits durable, one after the other, from the size that the log

@@ -47,11 +47,21 @@ func (c *Committer) recover() error {
 	if mark.Size == 0 {
 		head.Root = c.kind().Empty()
 	}
+	if loss := headDiffers(c.store.Head(), mark.Size, mark.Root); loss != nil {
+		c.EnterSafeMode(loss)
+	}
 	for commit, err := range c.store.Commits(mark.Size + 1) {
 		if err != nil {
 			return fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
 		}
-		if loss := c.replay(commit); loss != nil {
+		loss, err := c.replay(commit)
+		if err != nil {
+			return fmt.Errorf("replay the commit at %d: %w", commit.First, err)
+		}
+		if loss == nil {
+			loss = headDiffers(c.store.Head(), commit.Last(), commit.Root)
+		}
+		if loss != nil {
 			c.EnterSafeMode(loss)
 			break
 		}
@@ -66,6 +76,16 @@ func (c *Committer) recover() error {
 			head.Size, known.Seq, head.Size+1, known.Seq)})
 	}
 	return nil
+}
+
+// headDiffers tells when the head file knows another root at that size: then the log is not the
+// one that was acknowledged.
+func headDiffers(known store.HeadSlot, size uint64, root merkle.Hash) *Loss {
+	if !known.Known || known.Seq != size || size == 0 || known.Root == root {
+		return nil
+	}
+	return &Loss{What: fmt.Sprintf("the root at size %d was %x when it was acknowledged, the log says %x: this is another log",
+		size, known.Root, root)}
 }
 
 // EnterSafeMode makes the ledger read-only for what is wrong with it, until an
@@ -123,12 +143,14 @@ func (c *Committer) storedTile(level uint8, index uint64) ([]byte, error) {
 
 // replay judges the requests of one commit of the log again. Each entry has to be
 // accepted as new, under the number that it has, and the root has to come out the
-// same; anything else means that the log or the rules are not what they were.
-func (c *Committer) replay(commit *store.Commit) *Loss {
+// same; anything else means that the log or the rules are not what they were. An error means that
+// a look-up failed, so that nothing can be said of the log: a damaged state has asked by then to be
+// made again by the next start.
+func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 	l := c.ledger
 	if commit.First != l.seq+1 {
 		return &Loss{First: l.seq + 1, Last: commit.First - 1, What: fmt.Sprintf(
-			"the log goes on at sequence number %d behind %d: entries are missing", commit.First, l.seq)}
+			"the log goes on at sequence number %d behind %d: entries are missing", commit.First, l.seq)}, nil
 	}
 	groups := commit.Groups
 	for i := 0; i < commit.Count; {
@@ -143,26 +165,29 @@ func (c *Committer) replay(commit *store.Commit) *Loss {
 			}
 		}
 		if last <= i || last > commit.Count {
-			return &Loss{What: fmt.Sprintf("the commit at sequence number %d has atomic groups outside its records", commit.First)}
+			return &Loss{What: fmt.Sprintf("the commit at sequence number %d has atomic groups outside its records", commit.First)}, nil
 		}
 		r.fill(c.kind(), commit, i, last)
 		c.take(&r)
+		if r.Err != nil {
+			return nil, r.Err
+		}
 		if int(r.Accepted) != last-i {
-			return &Loss{What: refusedAtReplay(&r, commit.First+uint64(i))}
+			return &Loss{What: refusedAtReplay(&r, commit.First+uint64(i))}, nil
 		}
 		i = last
 	}
 	if asset, ok := l.conserved(); !ok {
-		return &Loss{What: fmt.Sprintf("conservation does not hold at sequence number %d for asset %q", l.seq, asset)}
+		return &Loss{What: fmt.Sprintf("conservation does not hold at sequence number %d for asset %q", l.seq, asset)}, nil
 	}
 	if root := l.frontier.Root(); root != commit.Root {
 		return &Loss{What: fmt.Sprintf("the root at size %d does not recompute: the log says %x, its records give %x",
-			l.seq, commit.Root, root)}
+			l.seq, commit.Root, root)}, nil
 	}
 	c.open.commit.Root, c.open.commit.TimeMs = commit.Root, commit.TimeMs
 	c.noteRoot(commit)
 	c.settleReplay()
-	return nil
+	return nil, nil
 }
 
 // settleReplay empties the open commit and writes a checkpoint when an interval
@@ -196,9 +221,6 @@ func refusedAtReplay(r *Request, first uint64) string {
 		result := r.Results[0]
 		what = fmt.Sprintf("the record at sequence number %d breaks the rules: %s %s %s",
 			first+uint64(result.Index), result.Outcome, result.Reason, result.Detail)
-	}
-	if r.Err != nil {
-		what += ": " + r.Err.Error()
 	}
 	return what
 }

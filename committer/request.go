@@ -26,6 +26,9 @@ const (
 type Request struct {
 	Op Op
 
+	// Lane says who asks, for a fair share of the queue: the uid of the peer.
+	Lane uint32
+
 	// OpAppend: admitted entries of valid shape, each followed by its stamp.
 	Atomic   bool
 	Balances bool               // answer with the balances of the accounts named

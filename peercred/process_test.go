@@ -63,6 +63,8 @@ func play(role, path string) string {
 		lock, err := LockFile(path)
 		keptOpen = append(keptOpen, lock)
 		return fmt.Sprint(err)
+	case "confine":
+		return confineAndLook(path)
 	case "harden":
 		return hardenAndLook()
 	}

@@ -19,6 +19,7 @@ type request struct {
 	committer.Request
 	session *session
 	id      uint64
+	held    int64 // bytes of limits.inflight_bytes
 }
 
 func newRequestPool() *sync.Pool {
@@ -48,7 +49,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonTooLarge, Offset: 4, Detail: "more entries than limits.max_entries_per_request"}, 0)
 		return nil
 	}
-	if reason := ss.sidecar.committer.Ready(); reason != 0 {
+	if reason := ss.sidecar.committer.Ready(ss.peer.UID); reason != 0 {
 		ss.out.fail(id, wire.Fault{Reason: reason, Detail: ss.sidecar.refusal(reason)}, busyRetryAfter)
 		return nil
 	}
@@ -60,13 +61,13 @@ func (ss *session) append(id uint64, payload []byte) error {
 	}
 	r := ss.sidecar.requests.Get().(*request)
 	r.Reset()
-	r.session, r.id = ss, id
+	r.session, r.id, r.Lane = ss, id, ss.peer.UID
 	r.Atomic = m.Flags&wire.AppendAtomic != 0
 	r.Balances = m.Flags&wire.AppendBalances != 0
 	r.DryRun = m.Flags&wire.AppendDryRun != 0
 	r.IdemID = m.IdemID
 	r.QueuedNs = ss.sidecar.sinceStart(now)
-	fault = ss.sidecar.admission.enter()
+	fault = ss.admit(r, len(payload))
 	if fault.OK() {
 		fault = r.fill(&m, rights)
 		ss.sidecar.admission.leave()
@@ -81,11 +82,32 @@ func (ss *session) append(id uint64, payload []byte) error {
 		}
 	}
 	if !fault.OK() {
-		ss.sidecar.requests.Put(r)
-		<-ss.slots
+		r.free()
 		ss.out.fail(id, fault, busyRetryAfter)
 	}
 	return nil
+}
+
+// admit takes what a request holds until it is answered, and waits for its turn.
+func (ss *session) admit(r *request, payloadBytes int) wire.Fault {
+	a := ss.sidecar.admission
+	held := int64(payloadBytes) + requestBytes
+	if fault := a.hold(ss.peer.UID, held); !fault.OK() {
+		return fault
+	}
+	r.held = held
+	return a.enter(ss.peer.UID, int(held), ss.turn)
+}
+
+// free gives back what a request holds, its slot too, and the request itself.
+func (r *request) free() {
+	ss := r.session
+	if r.held > 0 {
+		ss.sidecar.admission.release(ss.peer.UID, r.held)
+		r.held = 0
+	}
+	ss.sidecar.requests.Put(r)
+	<-ss.slots
 }
 
 // answerUnsubmitted answers a request of which nothing reaches the committer:
@@ -160,35 +182,3 @@ func allowed(e wire.Entry, rights *capability.Rights, reversals bool) wire.Fault
 	}
 	return wire.Fault{}
 }
-
-// admission bounds how many sessions admit at once (concurrency.prevalidators)
-// and how many requests wait for their turn (queues.ingress).
-type admission struct {
-	turns   chan struct{}
-	waiting chan struct{}
-	refused func() // counts a request that was told busy
-}
-
-func newAdmission(prevalidators, ingress int, refused func()) *admission {
-	return &admission{turns: make(chan struct{}, prevalidators), waiting: make(chan struct{}, ingress), refused: refused}
-}
-
-// enter waits for a turn, or says busy when too many wait already.
-func (a *admission) enter() wire.Fault {
-	select {
-	case a.turns <- struct{}{}:
-		return wire.Fault{}
-	default:
-	}
-	select {
-	case a.waiting <- struct{}{}:
-	default:
-		a.refused()
-		return wire.Fault{Reason: wire.ReasonBusy, Detail: "too many requests wait to be admitted (queues.ingress)"}
-	}
-	a.turns <- struct{}{}
-	<-a.waiting
-	return wire.Fault{}
-}
-
-func (a *admission) leave() { <-a.turns }

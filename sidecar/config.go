@@ -15,7 +15,12 @@ const (
 	Macronode = "macronode" // durable on disk
 )
 
-const reversalsDisabled = "disabled"
+const (
+	reversalsDisabled  = "disabled"
+	clientPathsMetrics = "metrics"
+	clientPathsAll     = "all"
+	landlockAuto       = "auto"
+)
 
 // Config is everything that can be set. A key is the path of the toml tags
 // ("uds.idle_timeout"); its environment variable is RON_LEDGER_ and the key in
@@ -30,6 +35,8 @@ type Config struct {
 	Accumulator AccumulatorConfig `toml:"accumulator"`
 	UDS         UDSConfig         `toml:"uds"`
 	HTTPS       HTTPSConfig       `toml:"https"`
+	TLS         TLSConfig         `toml:"tls"`
+	Hardening   HardeningConfig   `toml:"hardening"`
 	Concurrency ConcurrencyConfig `toml:"concurrency"`
 	Queues      QueuesConfig      `toml:"queues"`
 	Commit      CommitConfig      `toml:"commit"`
@@ -79,6 +86,17 @@ type HTTPSConfig struct {
 	MaxConnections int      `toml:"max_connections" allowed:"1..65536"`
 }
 
+// TLSConfig is about who may read over HTTPS.
+type TLSConfig struct {
+	ClientCA    string `toml:"client_ca"`
+	ClientPaths string `toml:"client_paths" allowed:"metrics|all"`
+}
+
+// HardeningConfig is about what the process gives up once it has started.
+type HardeningConfig struct {
+	Landlock string `toml:"landlock" allowed:"auto|off"`
+}
+
 // ConcurrencyConfig bounds work that runs in parallel.
 type ConcurrencyConfig struct {
 	Prevalidators int `toml:"prevalidators" allowed:"1..1024"`
@@ -113,6 +131,7 @@ type IdempotencyConfig struct {
 // LimitsConfig bounds what a peer can make the sidecar read.
 type LimitsConfig struct {
 	MaxFrame             Size `toml:"max_frame" allowed:"4KiB..16MiB"`
+	InflightBytes        Size `toml:"inflight_bytes" allowed:"1MiB..64GiB"`
 	DecompressRatio      int  `toml:"decompress_ratio" allowed:"1..1000"`
 	MaxEntriesPerRequest int  `toml:"max_entries_per_request" allowed:"1..65536"`
 }
@@ -174,13 +193,15 @@ func Defaults(profile string) *Config {
 			MaxConnections: 1024, MaxConnectionsPerUID: 512, MaxInflight: 64,
 		},
 		HTTPS:       HTTPSConfig{Addr: "127.0.0.1:5082", MaxWait: seconds(60), MaxConnections: 1024},
+		TLS:         TLSConfig{ClientPaths: clientPathsMetrics},
+		Hardening:   HardeningConfig{Landlock: landlockAuto},
 		Concurrency: ConcurrencyConfig{Prevalidators: max(2, runtime.NumCPU()/2)},
 		Queues:      QueuesConfig{Ingress: 2000, Commit: 1000},
 		Commit:      CommitConfig{BatchMaxEntries: 1024},
 		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
 		Cache:       CacheConfig{Accounts: 262_144},
 		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
-		Limits:      LimitsConfig{MaxFrame: 1 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
+		Limits:      LimitsConfig{MaxFrame: 1 << 20, InflightBytes: 128 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
@@ -191,6 +212,7 @@ func Defaults(profile string) *Config {
 	if profile == Micronode {
 		c.Cache.Accounts = 65_536
 		c.Disk.ReserveBytes = 0
+		c.Limits.InflightBytes = 32 << 20
 		c.Store.MemtableBytes, c.Store.CacheBytes = 4<<20, 4<<20
 	}
 	return c

@@ -176,6 +176,10 @@ func (c *Config) validate() error {
 		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
 			c.Window.Entries, c.Checkpoint.IntervalEntries))
 	}
+	if c.Limits.InflightBytes < 2*c.Limits.MaxFrame {
+		all = append(all, fmt.Errorf("check configuration: limits.inflight_bytes is %s: it must be at least 2 × limits.max_frame, %s",
+			c.Limits.InflightBytes, 2*c.Limits.MaxFrame))
+	}
 	return errors.Join(all...)
 }
 

@@ -18,6 +18,12 @@
 // connection and the time are held against every request, those about entries
 // against every entry.
 //
+// Keyring, revocation list and certificate are read again when they change and on
+// SIGHUP; what cannot be read leaves what was read before in force. No connection
+// is dropped for it: a token that was judged by other keys than those in force is
+// judged again at the next request, and refused when it was revoked, when its key is
+// gone, or when it has expired. Between two reloads that costs one atomic load.
+//
 // A fault of framing ends the connection, after an ERROR that says why: what
 // follows cannot be told apart any more. A fault of a request is answered and the
 // connection goes on. A peer that does not take its answers is cut off after

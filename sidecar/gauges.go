@@ -14,6 +14,7 @@ type gauges struct {
 	metrics *metrics
 
 	depth, capacity, busy                     *prometheus.Desc
+	inflight, inflightBytes, inflightBytesMax *prometheus.Desc
 	seqGaps, safeMode, size, headTime         *prometheus.Desc
 	checkpoints, checkpointSize               *prometheus.Desc
 	accounts, accountsMax, identities         *prometheus.Desc
@@ -21,6 +22,8 @@ type gauges struct {
 	httpsOpen, httpsMax, httpsRefused         *prometheus.Desc
 	diskFree, diskTotal, diskReserve          *prometheus.Desc
 	diskLow, diskFailures                     *prometheus.Desc
+	keys, revoked, keysStale                  *prometheus.Desc
+	keysReloads, keysFailures                 *prometheus.Desc
 	certificate, memoryLimit, build           *prometheus.Desc
 	fsync, cacheBytes, cacheHits, cacheMisses *prometheus.Desc
 	engine                                    []engineFigure
@@ -40,36 +43,44 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func newGauges(s *Sidecar, m *metrics) *gauges {
 	return &gauges{
 		sidecar: s, metrics: m,
-		depth:          describe("queue_depth", "Requests that wait.", "q"),
-		capacity:       describe("queue_capacity", "Requests that may wait.", "q"),
-		busy:           describe("busy_rejections_total", "Requests that found a queue full.", "q"),
-		seqGaps:        describe("ledger_seq_gap_detected_total", "Gaps in the sequence numbers; the process ends at one."),
-		safeMode:       describe("ledger_safe_mode", "1 while the ledger is read-only because something is wrong with it."),
-		size:           describe("ledger_size_entries", "Entries up to the published root."),
-		headTime:       describe("ledger_head_timestamp_seconds", "Unix time of the published root; 0 for an empty ledger."),
-		checkpoints:    describe("ledger_checkpoints_total", "Checkpoints of derived state that were completed."),
-		checkpointSize: describe("ledger_checkpoint_size_entries", "Entries that the newest checkpoint covers."),
-		accounts:       describe("ledger_accounts_cached", "Accounts in memory."),
-		accountsMax:    describe("ledger_accounts_cached_max", "Accounts that may stay in memory (cache.accounts)."),
-		identities:     describe("ledger_recent_identities", "Identities of entries behind the newest checkpoint."),
-		connections:    describe("uds_connections", "Open connections on the socket."),
-		connectionsMax: describe("uds_connections_max", "Connections that may be open on the socket (uds.max_connections)."),
-		httpsOpen:      describe("https_connections", "Open HTTPS connections."),
-		httpsMax:       describe("https_connections_max", "HTTPS connections that may be open (https.max_connections)."),
-		httpsRefused:   describe("https_connections_refused_total", "HTTPS connections closed because too many were open."),
-		diskFree:       describe("disk_free_bytes", "Free space of the file system of the home."),
-		diskTotal:      describe("disk_total_bytes", "Size of the file system of the home."),
-		diskReserve:    describe("disk_reserve_bytes", "Free space below which appends are refused (disk.reserve_bytes)."),
-		diskLow:        describe("disk_pressure", "1 while free space is below the reserve."),
-		diskFailures:   describe("disk_check_failures_total", "Times that free space could not be read."),
-		certificate:    describe("cert_not_after_seconds", "Unix time at which the HTTPS certificate ends."),
-		memoryLimit:    describe("memory_limit_bytes", "Soft memory limit of the process (memory.limit); 0 when none is set."),
-		build:          describe("ledger_build_info", "1, with what runs as labels.", "version", "profile", "hash"),
-		fsync:          describe("pebble_wal_fsync_seconds", "Latency of the syncs of the log."),
-		cacheBytes:     describe("pebble_cache_bytes", "Bytes in the block cache."),
-		cacheHits:      describe("pebble_cache_hits_total", "Blocks found in the cache."),
-		cacheMisses:    describe("pebble_cache_misses_total", "Blocks read from disk."),
-		engine:         engineFigures(),
+		depth:            describe("queue_depth", "Requests that wait.", "q"),
+		capacity:         describe("queue_capacity", "Requests that may wait.", "q"),
+		busy:             describe("busy_rejections_total", "Requests that found a queue full, their uid's share of it, or the bytes in flight.", "q"),
+		inflight:         describe("requests_in_flight", "Appends that are not yet answered."),
+		inflightBytes:    describe("requests_in_flight_bytes", "Bytes of appends that are not yet answered."),
+		inflightBytesMax: describe("requests_in_flight_bytes_max", "Bytes of appends that may be unanswered, in all (limits.inflight_bytes)."),
+		seqGaps:          describe("ledger_seq_gap_detected_total", "Gaps in the sequence numbers; the process ends at one."),
+		safeMode:         describe("ledger_safe_mode", "1 while the ledger is read-only because something is wrong with it."),
+		size:             describe("ledger_size_entries", "Entries up to the published root."),
+		headTime:         describe("ledger_head_timestamp_seconds", "Unix time of the published root; 0 for an empty ledger."),
+		checkpoints:      describe("ledger_checkpoints_total", "Checkpoints of derived state that were completed."),
+		checkpointSize:   describe("ledger_checkpoint_size_entries", "Entries that the newest checkpoint covers."),
+		accounts:         describe("ledger_accounts_cached", "Accounts in memory."),
+		accountsMax:      describe("ledger_accounts_cached_max", "Accounts that may stay in memory (cache.accounts)."),
+		identities:       describe("ledger_recent_identities", "Identities of entries behind the newest checkpoint."),
+		connections:      describe("uds_connections", "Open connections on the socket."),
+		connectionsMax:   describe("uds_connections_max", "Connections that may be open on the socket (uds.max_connections)."),
+		httpsOpen:        describe("https_connections", "Open HTTPS connections."),
+		httpsMax:         describe("https_connections_max", "HTTPS connections that may be open (https.max_connections)."),
+		httpsRefused:     describe("https_connections_refused_total", "HTTPS connections closed because too many were open."),
+		diskFree:         describe("disk_free_bytes", "Free space of the file system of the home."),
+		diskTotal:        describe("disk_total_bytes", "Size of the file system of the home."),
+		diskReserve:      describe("disk_reserve_bytes", "Free space below which appends are refused (disk.reserve_bytes)."),
+		diskLow:          describe("disk_pressure", "1 while free space is below the reserve."),
+		diskFailures:     describe("disk_check_failures_total", "Times that free space could not be read."),
+		keys:             describe("token_keys", "Root keys in force."),
+		revoked:          describe("token_revocations", "Capabilities and keys that are revoked."),
+		keysStale:        describe("token_keys_stale", "1 while the keyring or the revocation list cannot be read: what was read before is in force."),
+		keysReloads:      describe("token_keys_reloads_total", "Times that the keyring or the revocation list was replaced."),
+		keysFailures:     describe("token_keys_reload_failures_total", "Times that the keyring or the revocation list could not be read."),
+		certificate:      describe("cert_not_after_seconds", "Unix time at which the HTTPS certificate ends."),
+		memoryLimit:      describe("memory_limit_bytes", "Soft memory limit of the process (memory.limit); 0 when none is set."),
+		build:            describe("ledger_build_info", "1, with what runs as labels.", "version", "profile", "hash"),
+		fsync:            describe("pebble_wal_fsync_seconds", "Latency of the syncs of the log."),
+		cacheBytes:       describe("pebble_cache_bytes", "Bytes in the block cache."),
+		cacheHits:        describe("pebble_cache_hits_total", "Blocks found in the cache."),
+		cacheMisses:      describe("pebble_cache_misses_total", "Blocks read from disk."),
+		engine:           engineFigures(),
 	}
 }
 
@@ -117,9 +128,15 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.depth, float64(stats.QueueRequests), "commit")
 	gauge(g.capacity, float64(stats.QueueCapacity), "commit")
 	counter(g.busy, float64(stats.BusyRejections), "commit")
-	gauge(g.depth, float64(len(s.admission.waiting)), "ingress")
-	gauge(g.capacity, float64(cap(s.admission.waiting)), "ingress")
-	counter(g.busy, float64(g.metrics.ingressBusy.Load()), "ingress")
+	counter(g.busy, float64(stats.ShareRejections), "commit_share")
+	waiting := s.admission.figures()
+	gauge(g.depth, float64(waiting.waiting), "ingress")
+	gauge(g.capacity, float64(waiting.waitingMax), "ingress")
+	counter(g.busy, float64(waiting.busyTurns), "ingress")
+	counter(g.busy, float64(waiting.busyHeld), "inflight_bytes")
+	gauge(g.inflight, float64(waiting.requests))
+	gauge(g.inflightBytes, float64(waiting.bytes))
+	gauge(g.inflightBytesMax, float64(waiting.bytesMax))
 	counter(g.seqGaps, float64(stats.SequenceGaps))
 	gauge(g.safeMode, one(s.committer.Refusing() == wire.ReasonSafeMode))
 	gauge(g.size, float64(head.Size))
@@ -139,6 +156,12 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.diskReserve, float64(s.disk.reserve))
 	gauge(g.diskLow, one(s.disk.low.Load()))
 	counter(g.diskFailures, float64(s.disk.failures.Load()))
+	keys := s.keys.current.Load()
+	gauge(g.keys, float64(len(keys.ring.Keys())))
+	gauge(g.revoked, float64(keys.revoked.Len()))
+	gauge(g.keysStale, one(s.keys.stale.Load()))
+	counter(g.keysReloads, float64(s.keys.reloads.Load()))
+	counter(g.keysFailures, float64(s.keys.failed.Load()))
 	gauge(g.certificate, float64(https.certificates.notAfter().Unix()))
 	gauge(g.memoryLimit, float64(s.config.Memory.Limit))
 	gauge(g.build, 1, Version(), s.config.Profile, s.hash.String())

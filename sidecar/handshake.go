@@ -33,12 +33,12 @@ func (ss *session) hello(id uint64, payload []byte) error {
 	}
 	var words []string
 	if len(token) > 0 {
-		rights, fault := ss.verify(token)
+		judged, fault := ss.verify(token)
 		if !fault.OK() {
 			return ss.refuse(id, fault)
 		}
-		ss.rights.Store(rights)
-		words = rights.Words()
+		ss.grant.Store(judged)
+		words = judged.rights.Words()
 	}
 	ss.version = wire.Version1
 	ss.log.Debug("hello", zap.String("client", m.Client), zap.Strings("rights", words))
@@ -56,33 +56,48 @@ func (ss *session) auth(id uint64, payload []byte) error {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
-	rights, fault := ss.verify(m.Token)
+	judged, fault := ss.verify(m.Token)
 	if !fault.OK() {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
-	ss.rights.Store(rights)
+	ss.grant.Store(judged)
 	ok := wire.OK{}
 	ss.out.send(wire.FrameHeader{Type: wire.FrameOK, RequestID: id}, ok.Append)
 	return nil
 }
 
-// verify checks a token against the keyring and the connection it came over.
-func (ss *session) verify(encoded []byte) (*capability.Rights, wire.Fault) {
-	identity := ss.sidecar.identity
+// grant is a token that was verified, with its rights and the keys that it was judged
+// by. It never changes.
+type grant struct {
+	token  capability.Token
+	rights *capability.Rights
+	keys   *tokenKeys
+}
+
+// verify checks a token against the keys in force and the connection it came over.
+func (ss *session) verify(encoded []byte) (*grant, wire.Fault) {
 	token, err := capability.TokenFromBytes(encoded)
-	var rights *capability.Rights
+	var judged *grant
 	if err == nil {
-		rights, err = capability.Verify(token, identity.Keyring, identity.Revocations)
+		judged, err = judge(token, ss.sidecar.keys.current.Load())
 	}
 	if err == nil {
-		err = ss.holds(rights, time.Now()).Err()
+		err = ss.holds(judged.rights, time.Now()).Err()
 	}
 	if err != nil {
 		ss.sidecar.metrics.authFailed("token")
 		return nil, refusedToken(err)
 	}
-	return rights, wire.Fault{}
+	return judged, wire.Fault{}
+}
+
+func judge(token capability.Token, keys *tokenKeys) (*grant, error) {
+	rights, err := capability.Verify(token, keys.ring, keys.revoked)
+	if err != nil {
+		return nil, err
+	}
+	return &grant{token: token, rights: rights, keys: keys}, nil
 }
 
 // holds checks the caveats that are about the connection and the time. They are
@@ -91,20 +106,31 @@ func (ss *session) holds(rights *capability.Rights, now time.Time) capability.De
 	return rights.Session(ss.peer.UID, ss.peer.GID, ss.peer.Groups, ss.sidecar.logID, now.Unix())
 }
 
-// authorised returns the rights of the connection when they hold now and allow op.
+// authorised returns the rights of the connection when they hold now and allow op. A
+// token that was judged by keys which are not in force any more is judged again: it
+// may have been revoked, or its key removed.
 func (ss *session) authorised(op capability.Op, now time.Time) (*capability.Rights, wire.Fault) {
-	rights := ss.rights.Load()
-	if rights == nil {
+	judged := ss.grant.Load()
+	if judged == nil {
 		return nil, wire.Fault{Reason: wire.ReasonUnauth, Detail: "this connection has no token"}
 	}
-	if denial := ss.holds(rights, now); denial != capability.Granted {
+	if keys := ss.sidecar.keys.current.Load(); judged.keys != keys {
+		again, err := judge(judged.token, keys)
+		if err != nil {
+			ss.sidecar.metrics.authFailed("token")
+			return nil, refusedToken(err)
+		}
+		ss.grant.CompareAndSwap(judged, again) // AUTH may have brought another meanwhile
+		judged = again
+	}
+	if denial := ss.holds(judged.rights, now); denial != capability.Granted {
 		ss.sidecar.metrics.authFailed("token")
 		return nil, refusedToken(denial.Err())
 	}
-	if !rights.May(op) {
+	if !judged.rights.May(op) {
 		return nil, wire.Fault{Reason: wire.ReasonPolicyDenied, Detail: "the token does not grant this operation (op caveat)"}
 	}
-	return rights, wire.Fault{}
+	return judged.rights, wire.Fault{}
 }
 
 func (ss *session) ownUID() bool { return int(ss.peer.UID) == os.Getuid() }

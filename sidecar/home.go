@@ -17,7 +17,7 @@ import (
 	"github.com/rustyonions/ron-ledger/peercred/capability"
 )
 
-// Identity is what a sidecar proves itself and others with.
+// Identity is what a sidecar proves itself and others with, as the start has read it.
 type Identity struct {
 	Keyring     *capability.Keyring
 	Revocations *capability.Revocations // nil revokes nothing

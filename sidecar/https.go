@@ -34,6 +34,7 @@ type httpsServer struct {
 	server       http.Server
 	listener     *cappedListener
 	certificates *certificates
+	clients      clientCA
 	roots        *rootsSource
 	metrics      *metrics
 	exposition   http.Handler
@@ -44,6 +45,10 @@ type httpsServer struct {
 
 // startHTTPS listens and serves.
 func startHTTPS(s *Sidecar) (*httpsServer, error) {
+	clients, err := loadClientCA(&s.config.TLS)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := listenHTTPS(s.config.HTTPS.Addr)
 	if err != nil {
 		return nil, err
@@ -51,8 +56,8 @@ func startHTTPS(s *Sidecar) (*httpsServer, error) {
 	log := s.log.Named("https")
 	h := &httpsServer{
 		listener:     &cappedListener{Listener: listener, max: int64(s.config.HTTPS.MaxConnections)},
-		certificates: newCertificates(s.identity, log),
-		roots:        s.roots, metrics: s.metrics, exposition: s.metrics.handler(), log: log,
+		certificates: newCertificates(s.identity, log), clients: clients,
+		roots: s.roots, metrics: s.metrics, exposition: s.metrics.handler(), log: log,
 	}
 	s.metrics.https = h
 	return h, h.serve(s.ctx, s.config.HTTPS.MaxWait.Duration())
@@ -91,6 +96,7 @@ func (h *httpsServer) serve(ctx context.Context, waitMax time.Duration) error {
 		ErrorLog:       log.New(handshakeErrors{h}, "", 0),
 		BaseContext:    func(net.Listener) context.Context { return ctx },
 	}
+	h.clients.configure(h.server.TLSConfig)
 	h.ended.Go(func() { h.certificates.watch(ctx, certificatePoll) })
 	h.ended.Go(func() {
 		if err := h.server.ServeTLS(h.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
@@ -128,6 +134,9 @@ func (h *httpsServer) route(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		problem(counted, http.StatusMethodNotAllowed, r.URL.Path+" can be read with GET and HEAD, and nothing else")
+	case !h.clients.admits(r, route):
+		h.metrics.authFailed("tls")
+		problem(counted, http.StatusForbidden, route+" needs a client certificate that tls.client_ca has signed")
 	case route == "/roots":
 		h.serveRoots(counted, r)
 	default:

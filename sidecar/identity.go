@@ -60,7 +60,7 @@ func (h *home) identity(c *Config, logID [16]byte, hash merkle.HashKind) (*Ident
 
 // loadKeys reads what openHome has made or found.
 func (h *home) loadKeys(c *Config, id *Identity) error {
-	ring, err := loadKeyring(c.inHome(c.Keys.Keyring, keyringFile))
+	ring, err := LoadKeyring(c.inHome(c.Keys.Keyring, keyringFile))
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (h *home) loadKeys(c *Config, id *Identity) error {
 // configured.
 func (id *Identity) makeKeys(c *Config) (err error) {
 	if c.Keys.Keyring != "" {
-		id.Keyring, err = loadKeyring(c.Keys.Keyring)
+		id.Keyring, err = LoadKeyring(c.Keys.Keyring)
 	} else {
 		id.Keyring, err = newKeyring()
 	}
@@ -88,18 +88,6 @@ func (id *Identity) makeKeys(c *Config) (err error) {
 		return fmt.Errorf("make node key: %w", err)
 	}
 	return nil
-}
-
-func loadKeyring(path string) (*capability.Keyring, error) {
-	text, err := peercred.ReadPrivate(path, secretBytesMax)
-	if err != nil {
-		return nil, missing(err, "restore it from a backup, or make one with ledgerctl key add: tokens of the lost one end")
-	}
-	ring, err := capability.ParseKeyring(text)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return ring, nil
 }
 
 // missing adds advice to the error of a file that is not there.
@@ -120,7 +108,7 @@ func (h *home) loadRevocations(c *Config, id *Identity) error {
 			return nil
 		}
 	}
-	text, err := peercred.ReadPrivate(path, secretBytesMax)
+	text, err := peercred.ReadPrivate(path, revocationBytesMax)
 	if err != nil {
 		return missing(err, "keys.revocations names it: make an empty one where nothing is revoked")
 	}

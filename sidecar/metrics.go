@@ -3,7 +3,6 @@ package sidecar
 import (
 	"net/http"
 	"strconv"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,7 +27,6 @@ type metrics struct {
 
 	rejections           [256]prometheus.Counter // by wire.Reason; those without a number are internal
 	authFailures         map[string]prometheus.Counter
-	ingressBusy          atomic.Uint64 // shown by gauges, beside the count of the committer
 	udsDenied            prometheus.Counter
 	tlsHandshakeFailures prometheus.Counter
 	walFsyncFailures     prometheus.Counter
@@ -140,9 +138,6 @@ func (m *metrics) authFailed(peer string) {
 	}
 	failures.Inc()
 }
-
-// busyIngress counts a request that found queues.ingress full.
-func (m *metrics) busyIngress() { m.ingressBusy.Add(1) }
 
 // denied counts a connection that was turned away.
 func (m *metrics) denied() { m.udsDenied.Inc() }

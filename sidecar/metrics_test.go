@@ -89,8 +89,8 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string][]string{
-		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "404", "405", "410", "500"},
-		"q": {"commit", "ingress"}, "db": {"log", "state"}, "peer": {"token", "tls"}, "profile": {Micronode}, "hash": {"blake3"}, "version": {Version()},
+		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
+		"q": {"commit", "commit_share", "ingress", "inflight_bytes"}, "db": {"log", "state"}, "peer": {"token", "tls"}, "profile": {Micronode}, "hash": {"blake3"}, "version": {Version()},
 	}
 	for _, reason := range wire.Reasons() {
 		allowed["reason"] = append(allowed["reason"], reason.String())
@@ -115,7 +115,7 @@ func TestMetricsCount(t *testing.T) {
 	o.commit(4)
 	o.metrics.rejected(wire.ReasonConflict, 5)
 	o.metrics.denied()
-	o.metrics.busyIngress()
+	o.admission.hold(1, 2<<20)
 	o.metrics.authFailed("token")
 	body := o.get("GET", "/metrics").body
 	for _, line := range []string{
@@ -124,7 +124,7 @@ func TestMetricsCount(t *testing.T) {
 		"ledger_commit_latency_seconds_count 2", "committer_batch_latency_seconds_count 2",
 		"sequencer_batch_size_sum 7", `sequencer_batch_size_bucket{le="4"} 2`,
 		`queue_capacity{q="commit"} 1000`, `queue_capacity{q="ingress"} 10`, `queue_depth{q="commit"} 0`,
-		`busy_rejections_total{q="ingress"} 1`, `busy_rejections_total{q="commit"} 0`,
+		`busy_rejections_total{q="inflight_bytes"} 1`, `busy_rejections_total{q="commit_share"} 0`, `busy_rejections_total{q="ingress"} 0`, `busy_rejections_total{q="commit"} 0`,
 		`rejected_total{reason="conflict"} 5`, `rejected_total{reason="busy"} 0`, `auth_failures_total{peer="token"} 1`,
 		"uds_denied_total 1", "disk_reserve_bytes 0", "https_connections 1",
 	} {

@@ -153,8 +153,7 @@ func (o *outbox) encode(buf []byte, r *request) []byte {
 		o.session.log.Error("a request could not be decided", zap.Error(r.Err), zap.Uint64("request", r.id))
 	}
 	buf = o.encodeAppended(buf, r)
-	o.session.sidecar.requests.Put(r)
-	<-o.session.slots
+	r.free()
 	return buf
 }
 

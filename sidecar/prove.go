@@ -19,7 +19,7 @@ func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
 	}
 	if len(m.Account) > 0 {
 		find := &committer.Request{Op: committer.OpFind, Account: m.Account, Nonce: m.Nonce}
-		if fault := ss.sidecar.ask(find); !fault.OK() {
+		if fault := ss.ask(find); !fault.OK() {
 			return fault
 		}
 		if !find.Known {

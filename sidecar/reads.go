@@ -79,8 +79,10 @@ func (ss *session) failed(what string, err error) wire.Fault {
 
 // ask sends a read through the committer, so that it sees all that was appended
 // before and nothing that is not durable.
-func (s *Sidecar) ask(r *committer.Request) wire.Fault {
+func (ss *session) ask(r *committer.Request) wire.Fault {
+	s := ss.sidecar
 	done := make(chan struct{})
+	r.Lane = ss.peer.UID
 	r.Complete = func(*committer.Request) { close(done) }
 	r.QueuedNs = s.sinceStart(time.Now())
 	if reason := s.committer.Submit(r); reason != 0 {
@@ -120,7 +122,7 @@ func (ss *session) answerEntries(ctx context.Context, id uint64, payload []byte)
 	size := s.committer.Head().Size
 	if len(m.Account) > 0 {
 		find := &committer.Request{Op: committer.OpFind, Account: m.Account, Nonce: m.Nonce}
-		if fault := s.ask(find); !fault.OK() {
+		if fault := ss.ask(find); !fault.OK() {
 			return fault
 		}
 		m.From, m.To, size = find.First, find.First, find.Size
@@ -173,7 +175,7 @@ func (ss *session) answerAccount(ctx context.Context, id uint64, payload []byte)
 		return ss.answerListing(ctx, id, &m)
 	}
 	r := &committer.Request{Op: committer.OpAccount, Account: m.Name}
-	if fault := ss.sidecar.ask(r); !fault.OK() {
+	if fault := ss.ask(r); !fault.OK() {
 		return fault
 	}
 	answer := wire.AccountAnswer{Size: r.Size, Root: r.Root, Known: r.Known}
@@ -190,7 +192,7 @@ func (ss *session) answerAccount(ctx context.Context, id uint64, payload []byte)
 // answerListing lists balances as of one checkpoint, which is made for it when
 // the newest one is older than the request: a snapshot that no append disturbs.
 func (ss *session) answerListing(ctx context.Context, id uint64, m *wire.AccountRequest) wire.Fault {
-	if fault := ss.sidecar.ask(&committer.Request{Op: committer.OpCheckpoint}); !fault.OK() {
+	if fault := ss.ask(&committer.Request{Op: committer.OpCheckpoint}); !fault.OK() {
 		return fault
 	}
 	listing, err := ss.sidecar.store.Balances()
@@ -260,7 +262,8 @@ func (p *listingPage) add(row *store.BalanceRow) bool {
 }
 
 // answerWatch tells of each new head until the connection ends. A reader that is
-// slow is told of several commits at once.
+// slow is told of several commits at once. A watch outlives its token as little as the
+// connection does: the token has to hold each time.
 func (ss *session) answerWatch(ctx context.Context, id uint64, payload []byte) wire.Fault {
 	var m wire.Watch
 	if fault := m.Decode(payload); !fault.OK() {
@@ -270,6 +273,9 @@ func (ss *session) answerWatch(ctx context.Context, id uint64, payload []byte) w
 	for {
 		head := ss.sidecar.committer.Head()
 		if head.Size > known {
+			if _, fault := ss.authorised(capability.OpRead, time.Now()); !fault.OK() {
+				return fault
+			}
 			answer := wire.WatchAnswer{First: known + 1, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs}}
 			if !ss.out.send(wire.FrameHeader{Type: wire.FrameWatchAnswer, Flags: wire.FlagMore, RequestID: id}, answer.Append) {
 				return wire.Fault{}

@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/rustyonions/ron-ledger/peercred"
-	"github.com/rustyonions/ron-ledger/peercred/capability"
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
@@ -33,10 +32,11 @@ type session struct {
 
 	in      *wire.FrameBuffer
 	out     *outbox
-	slots   chan struct{}  // one for each request in flight
-	reads   sync.WaitGroup // reads in progress
-	readers atomic.Int32   // their number
-	rights  atomic.Pointer[capability.Rights]
+	slots   chan struct{}         // one for each request in flight
+	turn    chan struct{}         // to admit, of its reader
+	reads   sync.WaitGroup        // reads in progress
+	readers atomic.Int32          // their number
+	grant   atomic.Pointer[grant] // nil: no token
 	version uint16
 	raw     []byte          // a decompressed payload
 	ctx     context.Context // ends with the connection
@@ -52,7 +52,7 @@ func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
 		sidecar: s, conn: conn, peer: peer, id: id,
 		log:   s.log.With(zap.Uint64("connection", id), zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID)),
 		in:    wire.NewFrameBuffer(int(s.config.Limits.MaxFrame)),
-		slots: make(chan struct{}, s.config.UDS.MaxInflight),
+		slots: make(chan struct{}, s.config.UDS.MaxInflight), turn: make(chan struct{}, 1),
 	}
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)
@@ -94,33 +94,36 @@ func (ss *session) read() error {
 	for {
 		n, err := ss.conn.Read(ss.in.Space(readMin))
 		ss.in.Advance(n)
+		whole := false
 		if n > 0 {
-			if err := ss.frames(); err != nil {
+			var err error
+			if whole, err = ss.frames(); err != nil {
 				return err
 			}
 		}
 		if err != nil {
 			return ss.readError(err)
 		}
-		if err := deadline.next(ss.version != 0, ss.in.Buffered() > 0); err != nil {
+		if err := deadline.next(ss.version != 0, ss.in.Buffered() > 0, whole); err != nil {
 			return err
 		}
 	}
 }
 
-// frames handles all whole frames that were read.
-func (ss *session) frames() error {
+// frames handles all whole frames that were read, and reports whether there was one.
+func (ss *session) frames() (whole bool, err error) {
 	for {
 		frame, ok, fault := ss.in.Next()
 		if !fault.OK() {
-			return ss.refuse(0, fault)
+			return whole, ss.refuse(0, fault)
 		}
 		if !ok {
-			return nil
+			return whole, nil
 		}
 		if err := ss.frame(frame); err != nil {
-			return err
+			return whole, err
 		}
+		whole = true
 	}
 }
 
@@ -197,10 +200,10 @@ func (ss *session) refuse(id uint64, fault wire.Fault) error {
 // deadlines keeps the read deadline of a connection: one for the handshake, then
 // one for each frame that was begun, and one for the time between frames.
 type deadlines struct {
-	session  *session
-	config   *UDSConfig
-	partial  bool
-	idleTill time.Time
+	session   *session
+	config    *UDSConfig
+	frameTill time.Time // zero: no frame is begun
+	idleTill  time.Time
 }
 
 // set sets the deadline of the next read. A sidecar that is stopping wakes all
@@ -221,20 +224,25 @@ func (d *deadlines) handshake() error {
 
 // next sets the deadline for the next read. The deadline of a frame begins with
 // its first byte and is not moved by further bytes, so that a frame cannot be
-// dripped in for ever; the idle one is moved at most once a second, which keeps
-// the system call off the hot path.
-func (d *deadlines) next(greeted, partial bool) error {
+// dripped in for ever. Where whole frames came before it, it is a new one with a
+// deadline of its own, moved at most eight times in its length, as the idle one is
+// once a second: that keeps the system call off the hot path.
+func (d *deadlines) next(greeted, partial, whole bool) error {
 	if !greeted {
 		return nil
 	}
 	if partial {
-		if d.partial {
+		if !d.frameTill.IsZero() && !whole {
 			return nil
 		}
-		d.partial, d.idleTill = true, time.Time{}
-		return d.set(time.Now().Add(d.config.FrameTimeout.Duration()))
+		now, timeout := time.Now(), d.config.FrameTimeout.Duration()
+		if d.frameTill.Sub(now) > timeout-timeout/8 {
+			return nil
+		}
+		d.frameTill, d.idleTill = now.Add(timeout), time.Time{}
+		return d.set(d.frameTill)
 	}
-	d.partial = false
+	d.frameTill = time.Time{}
 	now := time.Now()
 	idle := d.config.IdleTimeout.Duration()
 	if idle <= 0 {

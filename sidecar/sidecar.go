@@ -33,6 +33,7 @@ type Sidecar struct {
 	started  time.Time
 	home     *home
 	identity *Identity
+	keys     *tokenKeyFiles
 	logID    [16]byte
 	hash     merkle.HashKind
 
@@ -43,6 +44,7 @@ type Sidecar struct {
 	roots     *rootsSource
 	metrics   *metrics
 	disk      *diskWatcher
+	headSync  *headSyncer
 
 	admission *admission
 	requests  *sync.Pool
@@ -52,6 +54,7 @@ type Sidecar struct {
 	stopping <-chan struct{}
 	draining atomic.Bool
 	accept   sync.WaitGroup
+	watchers sync.WaitGroup // end with ctx
 	sessions sessionTable
 }
 
@@ -112,6 +115,7 @@ func (s *Sidecar) openLedger() error {
 	if s.identity, err = s.home.identity(s.config, meta.LogID, s.hash); err != nil {
 		return err
 	}
+	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
@@ -141,11 +145,13 @@ func (s *Sidecar) storeOptions() store.Options {
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
 	uds := &s.config.UDS
-	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, s.metrics.busyIngress)
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
+	s.headSync = startHeadSyncer(s)
+	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
@@ -230,6 +236,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 		errs = append(errs, s.committer.Close(ctx))
 	}
 	s.stop()
+	s.watchers.Wait()
 	s.sessions.wakeAll()
 	errs = append(errs, s.sessions.wait(ctx))
 	if s.https != nil {
@@ -237,6 +244,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.disk != nil {
 		s.disk.stop()
+	}
+	if s.headSync != nil {
+		s.headSync.stop()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
@@ -270,7 +280,7 @@ func (s *Sidecar) sinceStart(t time.Time) int64 { return int64(t.Sub(s.started))
 func (s *Sidecar) refusal(reason wire.Reason) string {
 	switch reason {
 	case wire.ReasonBusy:
-		return "the commit queue is full (queues.commit): try again later"
+		return "the commit queue is full, or this uid's share of it (queues.commit): try again later"
 	case wire.ReasonDraining:
 		return "the sidecar is shutting down: connect again"
 	case wire.ReasonDiskPressure:

@@ -55,7 +55,7 @@ func (o *outer) start(c *Config) {
 	o.Sidecar = s
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()
-	s.admission = newAdmission(2, 10, func() {})
+	s.admission = newAdmission(2, 10, 1<<20)
 	var err error
 	s.home, err = openHome(c)
 	must(err)
@@ -64,6 +64,7 @@ func (o *outer) start(c *Config) {
 	s.logID = s.store.Meta().LogID
 	s.identity, err = s.home.identity(c, s.logID, s.hash)
 	must(err)
+	s.keys = newTokenKeyFiles(s.home, c, s.identity, s.log)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{

@@ -36,11 +36,12 @@ type certificates struct {
 	current           atomic.Pointer[tls.Certificate]
 	certFile, keyFile string // empty: the certificate never changes
 	certPEM, keyPEM   []byte // what current was read from
+	nudge             chan struct{}
 	log               *zap.Logger
 }
 
 func newCertificates(identity *Identity, log *zap.Logger) *certificates {
-	c := &certificates{certFile: identity.certFile, keyFile: identity.keyFile, log: log}
+	c := &certificates{certFile: identity.certFile, keyFile: identity.keyFile, nudge: make(chan struct{}, 1), log: log}
 	c.current.Store(&identity.Certificate)
 	return c
 }
@@ -65,7 +66,7 @@ func (c *certificates) notAfter() time.Time {
 	return time.Time{}
 }
 
-// watch reloads the pair every interval until ctx ends.
+// watch reloads the pair every interval, and when Reload asks for it, until ctx ends.
 func (c *certificates) watch(ctx context.Context, interval time.Duration) {
 	if c.certFile == "" {
 		return
@@ -77,9 +78,10 @@ func (c *certificates) watch(ctx context.Context, interval time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if err := c.reload(); err != nil {
-				c.log.Warn("the certificate was not replaced: the one before stays", zap.Error(err))
-			}
+		case <-c.nudge:
+		}
+		if err := c.reload(); err != nil {
+			c.log.Warn("the certificate was not replaced: the one before stays", zap.Error(err))
 		}
 	}
 }

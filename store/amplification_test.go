@@ -1,6 +1,11 @@
 package store
 
-import "testing"
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+)
 
 // TestLogIsNeverRewritten: blocks arrive in key order, so compactions of the log move tables and
 // rewrite none; each byte is written to the WAL and once to a table.
@@ -27,5 +32,37 @@ func TestLogIsNeverRewritten(t *testing.T) {
 	}
 	if f := s.Metrics().Fsync; f.Count == 0 || len(f.Buckets) == 0 {
 		t.Errorf("no sync was measured: %+v", f)
+	}
+}
+
+// TestIndexOfRisingNoncesIsNotRewritten: nonces that rise but for those that were under way at the
+// same time leave the index where it was ingested. One straggler would otherwise send a whole table
+// through compaction, and a table that spans the index would do so with all of them.
+func TestIndexOfRisingNoncesIsNotRewritten(t *testing.T) {
+	s := open(t, Options{FS: Memory()})
+	defer closeStore(t, s)
+	seed := newSeed(t)
+	random := rand.New(rand.NewPCG(seed, 1))
+	c := newLedger(1).commit(4096, 200)
+	c.Groups = nil
+	for c.First = 1; c.First < 400_000; c.First += uint64(c.Count) {
+		c.Root = rootOf(c.Last())
+		mustAppend(t, s, c)
+		rows := &Checkpoint{Mark: Mark{Size: c.Last(), Root: c.Root}}
+		for seq := c.First; seq <= c.Last(); seq++ {
+			row := Indexed{Seq: seq}
+			binary.BigEndian.PutUint64(row.Nonce[:], seq+random.Uint64N(1000)) // 1000 requests are under way
+			binary.BigEndian.PutUint64(row.Nonce[8:], random.Uint64())
+			rows.Index = append(rows.Index, row)
+			if seq%8 == 0 {
+				rows.Balances = append(rows.Balances, BalanceRow{Name: fmt.Appendf(nil, "account-%d", random.Uint64N(5000))})
+			}
+		}
+		mustCheckpoint(t, s, rows)
+	}
+	m := s.Metrics().State
+	t.Logf("%d bytes ingested, %d flushed, %d rewritten", m.IngestedBytes, m.FlushedBytes, m.CompactedBytes)
+	if m.IngestedBytes < 8<<20 || m.CompactedBytes > 2*m.IngestedBytes {
+		t.Errorf("%d bytes were ingested and %d rewritten by compactions", m.IngestedBytes, m.CompactedBytes)
 	}
 }

@@ -260,9 +260,14 @@ func validName(name []byte) bool {
 	return len(name) > 0 && len(name) <= accountNameMax && bytes.IndexByte(name, 0) < 0
 }
 
-const indexTableName = "index.ingest"
+// Names of the tables of identities on their way into the database.
+var indexTableNames = [...]string{"index.ingest", "index-late.ingest"}
 
-// ingestIndex writes the identities as one sorted table and ingests it.
+// ingestIndex writes the identities as sorted tables and ingests them. Those above
+// every nonce before make one of their own: it overlaps nothing and stays where it
+// is ingested, at the bottom. Nonces that rise but for those that were under way at
+// the same time leave only stragglers for the other table, which compaction has to
+// merge.
 func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 	if len(c.Index) == 0 {
 		return nil
@@ -273,12 +278,26 @@ func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 		}
 	}
 	slices.SortFunc(c.Index, compareIndexed)
-	path := s.fs.PathJoin(s.dir, indexTableName)
-	if err := writeIndexTable(s.fs, path, c.Index, st.options.MakeWriterOptions(0, st.db.TableFormat())); err != nil {
-		return fmt.Errorf("write index table: %w", err)
+	highest := s.HighestNonce()
+	rising, _ := slices.BinarySearchFunc(c.Index, highest, func(row Indexed, nonce [16]byte) int {
+		if bytes.Compare(row.Nonce[:], nonce[:]) > 0 {
+			return 1
+		}
+		return -1
+	})
+	var paths []string
+	for i, rows := range [...][]Indexed{c.Index[rising:], c.Index[:rising]} {
+		if len(rows) == 0 {
+			continue
+		}
+		path := s.fs.PathJoin(s.dir, indexTableNames[i])
+		if err := writeIndexTable(s.fs, path, rows, st.options.MakeWriterOptions(0, st.db.TableFormat())); err != nil {
+			return fmt.Errorf("write index table: %w", err)
+		}
+		paths = append(paths, path)
 	}
-	if err := st.db.Ingest(context.Background(), []string{path}); err != nil {
-		return fmt.Errorf("ingest index table: %w", err)
+	if err := st.db.Ingest(context.Background(), paths); err != nil {
+		return fmt.Errorf("ingest index tables: %w", err)
 	}
 	return nil
 }

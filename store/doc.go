@@ -11,7 +11,7 @@
 //	HOME/state/         Pebble: what is derived. No WAL; written by checkpoints alone.
 //	HOME/head           the newest durable (seq, root), outside both databases
 //	HOME/meta           the identity of the ledger; written last when a home is made
-//	HOME/index.ingest   the index table of a checkpoint under way
+//	HOME/index*.ingest  the index tables of a checkpoint under way
 //	HOME/state.rebuild  makes the next Open discard the state
 //
 // A database is made under the name NAME.new, closed, renamed, and opened again before its first
@@ -77,8 +77,8 @@
 // Names hold no zero byte, so balances sort by name, then asset. A checkpoint writes the 'x' rows
 // as a sorted table that is ingested, then everything else in one batch that ends with 'm', then
 // flushes. A crash in between leaves the old mark and perhaps 'x' rows beyond it, which LookupIdentity
-// does not count. 'x' sorts behind all others, so that no flushed table spans the index: tables of
-// rising nonces overlap nothing and are ingested at the bottom, where they stay as they are. Every table has a filter, asked in all levels: a look-up that misses reads no
+// does not count. 'x' sorts behind all others, so that no flushed table spans the index: nonces
+// above all before make a table of their own, which overlaps nothing, is ingested at the bottom, and stays. Every table has a filter, asked in all levels: a look-up that misses reads no
 // data block.
 //
 // Open discards the state and starts an empty one when it does not open, when its mark is beyond the
@@ -88,6 +88,10 @@
 //
 //   - Append MUST NOT return nil before the commit is synced. Options.Fatal MUST NOT return: Pebble
 //     answers a failed commit with success when its logger's Fatalf returns.
-//   - A failed write of the state ends checkpoints until the next Open, and touches nothing else.
+//   - A failed write of the state ends checkpoints until the next Open, and touches nothing else. Where
+//     Pebble would end the process instead (guard.go), Fatal is called: behind a marker whose directory
+//     cannot be synced, and while a database opens.
+//   - A damaged table of the log makes reads of it fail and is reported with its path; a damaged state is
+//     made again by the next Open.
 //   - Reads of the log end at what is durable, never at what Pebble already shows.
 package store

@@ -57,11 +57,19 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string), w *stall
 	common.TargetFileSizes[0] = 64 << 20
 	common.FlushSplitBytes = 256 << 20
 	common.WALBytesPerSync = 0
+	// Nothing in the log needs them, and they are read in the background beside an Open that may fail,
+	// which Pebble does not survive.
+	common.DisableTableStats = true
 	common.CompactionConcurrencyRange = func() (int, int) { return 1, 1 }
 	common.Logger = logger{log: o.Logger.Named("log").Sugar(), fatal: fatal}
 	common.EventListener = &pebble.EventListener{
 		WriteStallBegin: w.begin,
 		WriteStallEnd:   w.end,
+		// What is damaged was durable once and is not written again: the read fails, the process goes on.
+		DataCorruption: func(info pebble.DataCorruptionInfo) {
+			o.Logger.Error("a file of the log is damaged: restore it from a backup",
+				zap.String("path", info.Path), zap.String("cause", info.Details.Error()))
+		},
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				fatal(fmt.Sprintf("write the log in the background: %v", err))
@@ -98,15 +106,19 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error), w *sta
 }
 
 // openEngine opens the database dir/name, and makes it first when it is missing.
-func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, error) {
+func openEngine(fsys *guard, dir, name string, o *pebble.Options) (*pebble.DB, error) {
 	path := fsys.PathJoin(dir, name)
-	if _, err := fsys.Stat(path); errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
-		if err := createEngine(fsys, dir, name, o); err != nil {
+	_, err := fsys.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
+		if err = createEngine(fsys, dir, name, o); err != nil {
 			return nil, fmt.Errorf("create database %s: %w", path, err)
 		}
 	}
+	if err != nil {
+		return nil, fmt.Errorf("look for database %s: %w", path, err)
+	}
 	o.ErrorIfNotExists = true
-	db, err := pebble.Open(path, o)
+	db, err := fsys.open(path, o)
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
@@ -117,7 +129,7 @@ func openEngine(fsys vfs.FS, dir, name string, o *pebble.Options) (*pebble.DB, e
 // crash leaves a whole one or none. It is closed before anybody writes to it: Open makes the first
 // WAL before it raises the format, and only a WAL of the newest format tells a damaged record from
 // the end of the log.
-func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
+func createEngine(fsys *guard, dir, name string, o *pebble.Options) error {
 	path, tmp := fsys.PathJoin(dir, name), fsys.PathJoin(dir, name+".new")
 	if err := fsys.RemoveAll(tmp); err != nil {
 		return err
@@ -125,7 +137,7 @@ func createEngine(fsys vfs.FS, dir, name string, o *pebble.Options) error {
 	if err := makeDir(fsys, tmp); err != nil {
 		return err
 	}
-	db, err := pebble.Open(tmp, o)
+	db, err := fsys.open(tmp, o)
 	if err != nil {
 		return err
 	}

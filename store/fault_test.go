@@ -91,7 +91,7 @@ func TestStateFailureLeavesTheLogAlone(t *testing.T) {
 		fs := NewCrashFS()
 		var left atomic.Int64
 		faulty := fs.Faulty(func(op Op) bool {
-			derived := strings.Contains(op.Path, "/state") || strings.Contains(op.Path, indexTableName)
+			derived := strings.Contains(op.Path, "/state") || strings.Contains(op.Path, ".ingest")
 			return op.Write && derived && left.Load() > 0 && left.Add(-1) == 0
 		})
 		s := open(t, Options{FS: faulty})

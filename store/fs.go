@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // FS is the file system that a Store lives on. The zero value of Options means the disk; Memory
@@ -18,9 +17,6 @@ type FS struct {
 	mem   *vfs.MemFS  // nil on disk
 	links *sync.Mutex // held while a file is linked or the file system cloned; nil without CrashClone
 }
-
-// ErrInjected is what a file operation returns that a Faulty file system made fail.
-var ErrInjected = errors.New("injected error")
 
 // Memory returns an empty file system in memory: the micronode's.
 func Memory() *FS {
@@ -65,31 +61,6 @@ func (f *FS) CrashClone(unsyncedPercent int, seed uint64) *FS {
 		RNG:                 rand.New(rand.NewPCG(seed, seed)),
 	})
 	return newCrashFS(m)
-}
-
-// Op is a file operation that is about to happen.
-type Op struct {
-	Path  string
-	Write bool // it changes something: create, write, sync, rename, remove, …
-	Sync  bool // it is a sync of a file or directory
-}
-
-// Faulty returns f with a fault injector before it: a file operation for which fail returns true
-// does not happen and reports ErrInjected. fail is called from several goroutines at once.
-func (f *FS) Faulty(fail func(Op) bool) *FS {
-	injector := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		o := Op{
-			Path:  op.Path,
-			Write: op.Kind.ReadOrWrite() == errorfs.OpIsWrite,
-			Sync: op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData ||
-				op.Kind == errorfs.OpFileSyncTo,
-		}
-		if fail(o) {
-			return ErrInjected
-		}
-		return nil
-	})
-	return &FS{fs: errorfs.Wrap(f.fs, injector), mem: f.mem, links: f.links}
 }
 
 // SetDiskUsage makes DiskFree of a store on a memory file system report these figures, in bytes.

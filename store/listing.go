@@ -115,7 +115,10 @@ func (s *Store) scanState(lower, upper []byte, row func(key, value []byte) (bool
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, it.Close()) }()
+	defer func() {
+		err = errors.Join(err, it.Close())
+		s.state.noteDamage(err)
+	}()
 	for it.First(); it.Valid(); it.Next() {
 		value, err := it.ValueAndErr()
 		if err != nil {

@@ -97,6 +97,13 @@ func (st *state) get(r *reader, key, dst []byte) ([]byte, bool, error) {
 	return append(dst, value...), true, nil
 }
 
+// noteDamage makes the next start discard the state when err says that it is damaged.
+func (st *state) noteDamage(err error) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, errRow) {
+		st.discardOnce.Do(func() { st.discard(err) })
+	}
+}
+
 // lookup runs one look-up: key builds the key into the reader's buffer. A state that turns out to be
 // damaged is discarded at the next start.
 func (s *Store) lookup(dst []byte, want int, what string, key func([]byte) []byte) ([]byte, bool, error) {
@@ -111,9 +118,7 @@ func (s *Store) lookup(dst []byte, want int, what string, key func([]byte) []byt
 	}
 	if err != nil {
 		_ = r.it.Close()
-		if pebble.IsCorruptionError(err) || errors.Is(err, errRow) {
-			st.discardOnce.Do(func() { st.discard(err) })
-		}
+		st.noteDamage(err)
 		return dst, false, fmt.Errorf("look up %s: %w", what, err)
 	}
 	st.readers.put(r)

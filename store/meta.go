@@ -72,6 +72,16 @@ func decodeMeta(b []byte) (Meta, error) {
 	return m, nil
 }
 
+// ReadMeta returns the identity of the ledger that lies in a directory, without
+// opening it: a running one can be asked too.
+func ReadMeta(dir string) (Meta, error) {
+	m, ok, err := readMeta(vfs.Default, dir)
+	if err == nil && !ok {
+		err = fmt.Errorf("read %s: %w", vfs.Default.PathJoin(dir, metaName), fs.ErrNotExist)
+	}
+	return m, err
+}
+
 // readMeta returns ok = false when there is no meta file.
 func readMeta(fsys vfs.FS, dir string) (m Meta, ok bool, err error) {
 	path := fsys.PathJoin(dir, metaName)

@@ -79,7 +79,9 @@ func (s *Store) pruneLog(cut uint64) error {
 	s.tailMu.Unlock()
 	s.blocks.dropBefore(cut)
 	start, end := blockKey(0), blockKey(cut)
-	return s.log.Excise(context.Background(), pebble.KeyRange{Start: start[:], End: end[:]})
+	return s.guard.during(func() error {
+		return s.log.Excise(context.Background(), pebble.KeyRange{Start: start[:], End: end[:]})
+	})
 }
 
 // pruneState deletes the rows that belong to the records first..cut-1.

@@ -3,7 +3,9 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +27,7 @@ type state struct {
 	current Mark
 	highest [16]byte // highest nonce in the index
 
+	opening    atomic.Int32 // failed writes that an opening under way may still meet; 0 = it is open
 	brokenOnce sync.Once
 	broken     chan struct{} // closed after the first failed write
 	brokenBy   error         // set before broken is closed
@@ -59,20 +62,23 @@ func (s *Store) openState(o *Options) error {
 // tryState opens the state, makes it when it is missing, and checks its mark against the log.
 // It returns why the state cannot be used.
 func (s *Store) tryState(o *Options) error {
-	if _, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName)); err == nil {
-		return fmt.Errorf("found the file %s", rebuildName)
+	_, err := s.fs.Stat(s.fs.PathJoin(s.dir, rebuildName))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(fmt.Errorf("found the file %s, or cannot tell", rebuildName), err)
 	}
-	var err error
 	st := &s.state
 	st.broken = make(chan struct{})
-	st.options = stateOptions(o, engineOptions(s.fs, s.cache, s.files), st.breakDown, &st.stalls)
+	guarded := &guard{FS: s.fs, fatal: s.failed.fatal}
+	st.options = stateOptions(o, engineOptions(guarded, s.cache, s.files), s.stateFailed, &st.stalls)
 	if o.ReadOnly {
 		toRead(st.options)
 	}
 	st.options.EnsureDefaults()
-	if st.db, err = openEngine(s.fs, s.dir, stateDirName, st.options); err != nil {
+	st.opening.Store(stateOpenTries)
+	if st.db, err = openEngine(guarded, s.dir, stateDirName, st.options); err != nil {
 		return err
 	}
+	st.opening.Store(0)
 	if err := st.load(); err != nil {
 		return err
 	}
@@ -145,6 +151,19 @@ func (s *Store) discardStateLater(cause error) {
 	s.logger.Error("the state is damaged: it will be made again from the log at the next start", zap.Error(cause))
 	if err := writeFileAtomically(s.fs, s.dir, rebuildName, nil); err != nil {
 		s.logger.Error("asking for a new state failed", zap.Error(err))
+	}
+}
+
+// stateOpenTries is how many failed writes the opening of the state may meet.
+const stateOpenTries = 3
+
+// stateFailed notes that a write of the state failed in the background. Pebble repeats what it does
+// while it opens until it succeeds and cannot be stopped in that, so a start that meets such failures
+// again and again ends the process.
+func (s *Store) stateFailed(cause error) {
+	s.state.breakDown(cause)
+	if s.state.opening.Load() > 0 && s.state.opening.Add(-1) == 0 {
+		s.failed.fatal(fmt.Sprintf("open the state %s: %v", s.fs.PathJoin(s.dir, stateDirName), cause))
 	}
 }
 

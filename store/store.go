@@ -34,6 +34,7 @@ type Store struct {
 
 	closed atomic.Bool
 	failed failure
+	guard  *guard // of the log
 
 	appendMu sync.Mutex // held by Append and Close
 	appender *appender
@@ -154,11 +155,12 @@ func (s *Store) openLog(o *Options, create bool) error {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
 	var err error
-	options := logOptions(o, engineOptions(s.fs, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
+	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
 	if o.ReadOnly {
 		toRead(options)
 	}
-	if s.log, err = openEngine(s.fs, s.dir, logDirName, options); err != nil {
+	if s.log, err = openEngine(s.guard, s.dir, logDirName, options); err != nil {
 		return err
 	}
 	if s.tail, err = readTail(s.log); err != nil {
@@ -202,7 +204,7 @@ func (s *Store) Close() error {
 	case s.failed.thrown.Load():
 		err = ErrFailed
 	case !s.readOnly:
-		err = s.log.Flush()
+		err = s.guard.during(s.log.Flush)
 	}
 	if err = errors.Join(err, s.release()); err != nil {
 		return fmt.Errorf("close ledger %s: %w", s.dir, err)

@@ -1,6 +1,6 @@
 // Command ron-ledgerd runs the sidecar: it takes flags, environment and file from
 // the shell, and hands a configuration to package sidecar. SIGTERM and SIGINT
-// drain it. It exits with 0 after a clean stop, 2 when the configuration is wrong,
+// drain it, SIGHUP makes it look at its keys and its certificate. It exits with 0 after a clean stop, 2 when the configuration is wrong,
 // 1 when it could not start or stop, and 70 when the state of the log is unknown.
 package main
 
@@ -31,12 +31,21 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
+	reload := make(chan os.Signal, 1)
+	signal.Notify(reload, syscall.SIGHUP)
 	s, err := sidecar.Start(ctx, config)
 	if err != nil {
 		fail(exitFailure, err)
 	}
+	s.Harden()
 	fmt.Print(s.Greeting())
-	<-ctx.Done()
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-reload:
+			s.Reload()
+		}
+	}
 	stop() // a second signal ends the process at once
 	closing, cancel := context.WithTimeout(context.Background(), config.Shutdown.Timeout.Duration())
 	defer cancel()

@@ -43,7 +43,7 @@ func TestConcurrentWritersAreSerial(t *testing.T) {
 	}
 	start := time.Now()
 	c, err := committer.Open(s, committer.Options{
-		BatchMaxEntries: 32, CheckpointEntries: 300, QueueRequests: serialWriters,
+		BatchMaxEntries: 32, CheckpointEntries: 300, QueueRequests: 2 * serialWriters,
 		NowMs: func() int64 { return 1_700_000_000_000 }, NowNs: func() int64 { return int64(time.Since(start)) },
 		Fatal: func(what string) { panic(what) },
 	})

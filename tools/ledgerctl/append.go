@@ -17,7 +17,7 @@ import (
 // appendFlags are those of append.
 type appendFlags struct {
 	batch, inflight, connections int
-	rejects, receipts            string
+	rejects, receipts, idemID    string
 	retry                        time.Duration
 	atomic, judgeAgain           bool
 }
@@ -56,6 +56,9 @@ size, resent.`,
 			if f.batch < 1 || f.inflight < 1 || f.connections < 1 {
 				return usagef("--batch, --inflight and --connections are at least 1")
 			}
+			if f.idemID != "" && !f.atomic {
+				return usagef("--idem-id names an atomic request: say --atomic as well")
+			}
 			return a.append(cmd.Context(), path, &f)
 		},
 	}
@@ -68,6 +71,7 @@ size, resent.`,
 	flags.DurationVar(&f.retry, "retry", f.retry, "how long to try again when the sidecar is busy or away")
 	flags.BoolVar(&f.judgeAgain, "judge-again", false, "send lines that were rejected before, although later lines are booked")
 	flags.BoolVar(&f.atomic, "atomic", false, "the whole file as one request: all of it is booked, or nothing")
+	flags.StringVar(&f.idemID, "idem-id", "", "name of the atomic request, in the forms of a nonce: repeated under it, other entries are a conflict")
 	return cmd
 }
 
@@ -80,6 +84,10 @@ func (a *app) append(ctx context.Context, path string, f *appendFlags) error {
 }
 
 func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
+	idemID, ok := wire.ParseNonce(f.idemID)
+	if f.idemID != "" && !ok {
+		return usagef("--idem-id %q: a UUID, 32 hex digits or base64 of 16 bytes are wanted", f.idemID)
+	}
 	if f.receipts != "" {
 		if err := os.MkdirAll(f.receipts, 0o700); err != nil {
 			return fmt.Errorf("make the folder of --receipts: %w", err)
@@ -96,7 +104,7 @@ func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	s := newSender(clients, f.inflight, f.retry, rejects.add)
 	started := time.Now()
 	progress := a.startProgress(in)
-	s.atomic, s.keepSeqs = f.atomic, f.receipts != ""
+	s.atomic, s.idemID, s.keepSeqs = f.atomic, idemID, f.receipts != ""
 	err = f.sendFile(ctx, in, s)
 	if err != nil {
 		s.abandon(ctx)

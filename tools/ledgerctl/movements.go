@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -56,7 +58,7 @@ func (a *app) movementCommand(m movement) *cobra.Command {
 	var f entryFlags
 	cmd := &cobra.Command{
 		Use: m.name + " " + m.use, Short: m.short,
-		Long: fmt.Sprintf("%s sends one entry: %s. %s\n\nIt prints the nonce: the same command with --nonce is the same entry, so it can be\nrepeated until it is answered and is booked once.",
+		Long: fmt.Sprintf("%s sends one entry: %s. %s\n\nIt prints the nonce: the same command with --nonce is the same entry, so it can be\nrepeated until it is answered and is booked once. With --dry-run it tells what would\nbecome of the entry now, and what the accounts would be left with; nothing is booked.",
 			m.kind, m.short, m.long),
 		Example: "  ledgerctl " + m.name + " " + m.example,
 		Args:    exactly(len(strings.Fields(m.use))),
@@ -72,7 +74,7 @@ func (a *app) movementCommand(m movement) *cobra.Command {
 	flags.StringVar(&f.asset, "asset", "", "what is counted (default the ledger's unnamed unit)")
 	flags.StringVar(&f.nonce, "nonce", "", "nonce of the entry, to repeat it (default a new one)")
 	flags.StringVar(&f.memo, "memo", "", "text to record with it")
-	flags.BoolVar(&f.dryRun, "dry-run", false, "print the entry and send nothing")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would become of the entry, and book nothing")
 	flags.DurationVar(&f.retry, "retry", 10*time.Second, "how long to try again when the sidecar is busy or away")
 	if m.kind == wire.KindReverse {
 		_ = flags.MarkHidden("asset") // it is that of the entry to undo
@@ -145,6 +147,10 @@ type movedJSON struct {
 	Root    string `json:"root"`
 	Reason  string `json:"reason,omitempty"`
 	Detail  string `json:"detail,omitempty"`
+
+	DryRun   bool            `json:"dry_run,omitempty"`
+	Entry    json.RawMessage `json:"entry,omitempty"`    // with DryRun: what append would read
+	Balances []balanceJSON   `json:"balances,omitempty"` // with DryRun: as they would be
 }
 
 func (a *app) sendOne(ctx context.Context, c *client.Client, e *wire.Fields, f *entryFlags) error {
@@ -152,17 +158,14 @@ func (a *app) sendOne(ctx context.Context, c *client.Client, e *wire.Fields, f *
 	if err := batch.Add(e); err != nil {
 		return usageError{err}
 	}
-	if f.dryRun {
-		_, err := a.stdout.Write(append(wire.AppendJSON(nil, e, wire.Recorded{}), '\n'))
-		return err
-	}
+	batch.DryRun, batch.Balances = f.dryRun, f.dryRun
 	if c == nil {
 		return a.with(ctx, func(c *client.Client) error { return a.sendOne(ctx, c, e, f) })
 	}
 	trying, cancel := context.WithTimeout(ctx, f.retry)
 	defer cancel()
 	result, err := c.AppendRetry(trying, &batch)
-	if errors.Is(err, client.ErrOutcomeUnknown) {
+	if errors.Is(err, client.ErrOutcomeUnknown) && !f.dryRun {
 		fmt.Fprintf(a.stderr, "to repeat the same entry: --nonce %s\n", e.Nonce)
 	}
 	if err != nil {
@@ -178,6 +181,12 @@ func (a *app) sendOne(ctx context.Context, c *client.Client, e *wire.Fields, f *
 			out.Outcome = "accepted" // by the try whose answer was lost
 		}
 	}
+	if f.dryRun {
+		out.DryRun, out.Entry = true, wire.AppendJSON(nil, e, wire.Recorded{})
+		for _, b := range result.Balances {
+			out.Balances = append(out.Balances, asBalanceJSON(b))
+		}
+	}
 	return a.printMoved(&out)
 }
 
@@ -186,6 +195,8 @@ func (a *app) printMoved(out *movedJSON) error {
 	switch {
 	case a.json:
 		err = printJSON(a.stdout, out)
+	case out.DryRun:
+		err = a.printDryRun(out)
 	case out.Reason != "":
 		_, err = fmt.Fprintf(a.stdout, "rejected   %s\nnonce      %s\n", out.Reason, out.Nonce)
 		if out.Detail != "" {
@@ -197,5 +208,24 @@ func (a *app) printMoved(out *movedJSON) error {
 	if err == nil && out.Reason != "" {
 		return errRejected
 	}
+	return err
+}
+
+// printDryRun prints what would become of an entry.
+func (a *app) printDryRun(out *movedJSON) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "would be   %s", out.Outcome)
+	switch {
+	case out.Reason != "":
+		fmt.Fprintf(&b, ": %s", refusalWords(out.Reason, out.Detail))
+	case out.Seq > 0:
+		fmt.Fprintf(&b, " of seq %d", out.Seq)
+	}
+	fmt.Fprintf(&b, "\nentry      %s\n", out.Entry)
+	for _, left := range out.Balances {
+		words := fmt.Sprintf("leaves     %s available %s, held %s %s", left.Account, left.Available, left.Held, left.Asset)
+		b.WriteString(strings.TrimRight(words, " ") + "\n")
+	}
+	_, err := io.WriteString(a.stdout, b.String())
 	return err
 }

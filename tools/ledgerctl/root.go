@@ -74,7 +74,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand())
-	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.

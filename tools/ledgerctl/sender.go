@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -35,6 +37,7 @@ type sender struct {
 	inflight int
 	patience time.Duration // how long to try again without any success
 	atomic   bool
+	idemID   [16]byte // of an atomic file; zero: none
 
 	window  []*shipment // sent and not counted, oldest first
 	free    []*shipment
@@ -236,7 +239,7 @@ func (s *sender) finish(ctx context.Context, sh *shipment) error {
 func (s *sender) submit(ctx context.Context, sh *shipment) {
 	sh.pending = nil
 	if sh.batch.Len() > 0 {
-		sh.batch.Atomic = s.atomic
+		sh.batch.Atomic, sh.batch.IdemID = s.atomic, s.idemID
 		sh.pending = s.clients[s.turn].Submit(ctx, &sh.batch)
 	}
 }
@@ -269,6 +272,10 @@ func (s *sender) count(sh *shipment, r *client.AppendResult) error {
 			if err := s.countRejected(rejection{sh.lines[i], result.Reason.String(), result.Detail, sh.batch.Entry(i)}); err != nil {
 				return err
 			}
+		case result == nil && r.Refused:
+			if err := s.countRejected(sh.refusedWith(i, r)); err != nil {
+				return err
+			}
 		case result == nil, sh.resent && seq > s.high:
 			s.sum.Accepted++
 			s.high = max(s.high, seq)
@@ -289,6 +296,13 @@ func (s *sender) count(sh *shipment, r *client.AppendResult) error {
 		s.sum.Root, s.sum.Size = r.Root.String(), r.Size
 	}
 	return nil
+}
+
+// refusedWith is the rejection of a line of an atomic file that failed by others.
+func (sh *shipment) refusedWith(i int, r *client.AppendResult) rejection {
+	cause := r.Results[slices.IndexFunc(r.Results, func(e wire.EntryResult) bool { return e.Outcome == wire.OutcomeRejected })]
+	detail := fmt.Sprintf("nothing of an atomic file is booked when one line is rejected: see line %d", sh.lines[cause.Index])
+	return rejection{sh.lines[i], cause.Reason.String(), detail, sh.batch.Entry(i)}
 }
 
 func (s *sender) countRejected(r rejection) error {

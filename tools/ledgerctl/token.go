@@ -13,11 +13,17 @@ import (
 
 func (a *app) tokenCommand() *cobra.Command {
 	token := &cobra.Command{
-		Use: "token", Short: "look at capability tokens",
-		Args: unknownCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Use: "token", Short: "make, narrow, read and revoke capability tokens",
+		Example: "  ledgerctl token mint --caveat 'kind = Transfer' --expires 24h --out token",
+		Args:    unknownCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	token.AddCommand(&cobra.Command{
+	token.AddCommand(a.mintTokenCommand(), a.narrowTokenCommand(), a.inspectTokenCommand(), a.revokeTokenCommand())
+	return token
+}
+
+func (a *app) inspectTokenCommand() *cobra.Command {
+	return &cobra.Command{
 		Use: "inspect [FILE|-]", Short: "print what a token says",
 		Long: `Inspect prints the key id, the capability id and the caveats of a token, from a file, from
 stdin, or the one that other commands would use. It needs no key: whether the token
@@ -31,8 +37,7 @@ is genuine, only the sidecar can say. It never prints the token itself.`,
 			}
 			return a.inspectToken(text)
 		},
-	})
-	return token
+	}
 }
 
 // maxTokenText bounds what is read as a token, in bytes.

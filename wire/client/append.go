@@ -10,13 +10,15 @@ import (
 )
 
 // AppendResult says what became of a batch. It means that everything it counts as
-// booked is durable and covered by Root.
+// booked is durable and covered by Root. The answer to a dry run says what would
+// become of it: then nothing is booked, and First and Last are 0.
 type AppendResult struct {
 	First, Last uint64             // sequence numbers of the entries that are new; 0, 0 when none is
 	Size        uint64             // of the tree of the commit that covers the batch
 	Root        merkle.Hash        // of that tree
 	Accepted    int                // entries that are new
 	Results     []wire.EntryResult // of those that are not, in the order of their indexes
+	Refused     bool               // an atomic batch of which nothing is booked: Results names what made it fail, and no more
 	Balances    []Balance          // where asked for: as of this batch
 	Resent      bool               // AppendRetry sent the batch more than once: what is a duplicate may be its own
 }
@@ -31,11 +33,15 @@ type Balance struct {
 
 // Outcome returns the sequence number of the i-th entry of the batch, and its
 // result when it is not plainly new: then seq is that of the earlier entry, or 0
-// when the entry was rejected.
+// when the entry was rejected. An entry without either was not booked: since the
+// batch was refused for other entries, or since this was a dry run.
 func (r *AppendResult) Outcome(i int) (seq uint64, result *wire.EntryResult) {
 	before := sort.Search(len(r.Results), func(k int) bool { return int(r.Results[k].Index) >= i })
 	if before < len(r.Results) && int(r.Results[before].Index) == i {
 		return r.Results[before].Seq, &r.Results[before]
+	}
+	if r.First == 0 {
+		return 0, nil
 	}
 	return r.First + uint64(i-before), nil
 }
@@ -128,11 +134,13 @@ func (p *Pending) receive(header wire.FrameHeader, payload []byte) error {
 	if fault := view.Decode(payload); !fault.OK() {
 		return fmt.Errorf("%w: decode APPENDED: %w", ErrProtocol, fault)
 	}
-	if uint64(view.Accepted)+uint64(view.ResultCount) != uint64(p.batch.Len()) {
+	refused := p.batch.Atomic && view.Accepted == 0 && rejects(&view)
+	if !refused && uint64(view.Accepted)+uint64(view.ResultCount) != uint64(p.batch.Len()) {
 		return fmt.Errorf("%w: %d new entries and %d results answer a batch of %d", ErrProtocol, view.Accepted, view.ResultCount, p.batch.Len())
 	}
 	r := &p.result
-	r.First, r.Last, r.Size, r.Root, r.Accepted = view.First, view.Last, view.Size, view.Root, int(view.Accepted)
+	r.First, r.Last, r.Size, r.Root = view.First, view.Last, view.Size, view.Root
+	r.Accepted, r.Refused = int(view.Accepted), refused
 	if view.ResultCount > 0 {
 		r.Results = make([]wire.EntryResult, 0, view.ResultCount)
 	}
@@ -147,6 +155,16 @@ func (p *Pending) receive(header wire.FrameHeader, payload []byte) error {
 	}
 	close(p.done)
 	return nil
+}
+
+// rejects reports whether an entry was rejected.
+func rejects(view *wire.AppendedView) bool {
+	for result := range view.Results() {
+		if result.Outcome == wire.OutcomeRejected {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *Pending) refused(err error) { p.fail(fmt.Errorf("append: %w", err)) }

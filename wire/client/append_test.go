@@ -200,3 +200,62 @@ func TestCloseEndsWhatIsUnderWay(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 }
+
+// answerWith answers the next appends with a, and returns the flags that they had.
+func answerWith(p *peer, a *wire.Appended) *wire.AppendRequest {
+	var got wire.AppendRequest
+	p.intercept(func(c *peerConn, f wire.Frame) bool {
+		if f.Type != wire.FrameAppend {
+			return false
+		}
+		got.Decode(f.Payload)
+		c.answer(wire.FrameAppended, 0, f.RequestID, func(b []byte) []byte { return wire.AppendAppended(b, a) })
+		return true
+	})
+	return &got
+}
+
+func TestRefusedAtomicBatchNamesOnlyWhatMadeItFail(t *testing.T) {
+	p := newPeer(t)
+	rejected := wire.EntryResult{Index: 1, Outcome: wire.OutcomeRejected, Reason: wire.ReasonUnbalanced}
+	got := answerWith(p, &wire.Appended{Size: 7, Results: []wire.EntryResult{rejected}})
+	c := p.dial(t, nil)
+	b := batchOf(t, 1, 3)
+	b.Atomic, b.IdemID = true, [16]byte{9}
+	r, err := c.Append(t.Context(), b)
+	if err != nil || !r.Refused || r.Accepted != 0 || r.Size != 7 {
+		t.Fatalf("result %+v, %v", r, err)
+	}
+	if got.Flags != wire.AppendAtomic || got.IdemID != b.IdemID {
+		t.Errorf("it was sent with flags %b and idem_id %x", got.Flags, got.IdemID)
+	}
+	for i, want := range []*wire.EntryResult{nil, &rejected, nil} {
+		if seq, result := r.Outcome(i); seq != 0 || (result == nil) != (want == nil) || want != nil && *result != *want {
+			t.Errorf("entry %d: seq %d, result %+v, want %+v", i, seq, result, want)
+		}
+	}
+	b.Atomic, b.IdemID = false, [16]byte{}
+	if _, err := c.Append(t.Context(), b); !errors.Is(err, ErrProtocol) {
+		t.Errorf("the same answer to entries that stand alone: %v", err)
+	}
+}
+
+func TestDryRunHasNoSequenceNumbers(t *testing.T) {
+	p := newPeer(t)
+	duplicate := wire.EntryResult{Index: 0, Outcome: wire.OutcomeDuplicate, Seq: 5}
+	got := answerWith(p, &wire.Appended{Size: 7, Accepted: 2, Results: []wire.EntryResult{duplicate}})
+	b := batchOf(t, 1, 3)
+	b.DryRun, b.Balances = true, true
+	r, err := p.dial(t, nil).Append(t.Context(), b)
+	if err != nil || r.Refused || r.Accepted != 2 {
+		t.Fatalf("result %+v, %v", r, err)
+	}
+	if got.Flags != wire.AppendDryRun|wire.AppendBalances {
+		t.Errorf("it was sent with flags %b", got.Flags)
+	}
+	for i, want := range []uint64{5, 0, 0} {
+		if seq, _ := r.Outcome(i); seq != want {
+			t.Errorf("entry %d: seq %d, want %d", i, seq, want)
+		}
+	}
+}

@@ -17,6 +17,9 @@ type Batch struct {
 	// Balances asks for the balances of the touched accounts after this request.
 	Balances bool
 
+	// DryRun asks what would become of the entries at this moment; nothing is booked.
+	DryRun bool
+
 	// IdemID is the identity of an atomic request as a whole; zero: none.
 	IdemID [16]byte
 
@@ -86,6 +89,9 @@ func (b *Batch) request() wire.AppendRequest {
 	}
 	if b.Balances {
 		m.Flags |= wire.AppendBalances
+	}
+	if b.DryRun {
+		m.Flags |= wire.AppendDryRun
 	}
 	return m
 }
