@@ -144,7 +144,7 @@ func (h *httpsServer) rootsBody(head *committer.Head, q *rootsQuery, plain bool)
 	}
 	var proof []merkle.Hash
 	if q.proof {
-		if proof, err = h.roots.consistency(q.since, page.Size); err != nil {
+		if proof, err = h.roots.prover.ConsistencyProof(q.since, page.Size); err != nil {
 			return nil, "", fmt.Errorf("prove consistency: %w", err)
 		}
 	}

@@ -62,6 +62,8 @@ func (ss *session) answerRead(ctx context.Context, kind wire.FrameType, id uint6
 		return ss.answerEntries(ctx, id, payload)
 	case wire.FrameAccount:
 		return ss.answerAccount(ctx, id, payload)
+	case wire.FrameProve:
+		return ss.answerProve(id, payload)
 	}
 	return ss.answerWatch(ctx, id, payload)
 }

@@ -31,13 +31,12 @@ type rootsSource struct {
 	logged func(since, to uint64, limit int) ([]store.RootRow, error)
 	// oldest is the lowest sequence number that is kept: above 1 once a window has
 	// moved on.
-	oldest func() uint64
-	// consistency proves that the tree of size old is the beginning of that of size
-	// new.
-	consistency func(old, new uint64) ([]merkle.Hash, error)
-	signer      *checkpointSigner
-	ring        *rootRing
-	waitMax     time.Duration
+	oldest  func() uint64
+	record  func(seq uint64, dst []byte) ([]byte, error)
+	prover  *merkle.Prover
+	signer  *checkpointSigner
+	ring    *rootRing
+	waitMax time.Duration
 }
 
 // rootsPage is one answer.
@@ -58,8 +57,9 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		logged: func(since, to uint64, limit int) ([]store.RootRow, error) {
 			return rootsInLog(s.store, since, to, limit)
 		},
-		oldest:      func() uint64 { return oldestKept(s.store) },
-		consistency: newProver(s.store).ConsistencyProof,
+		oldest: func() uint64 { return oldestKept(s.store) },
+		record: s.store.Record,
+		prover: newProver(s.store),
 		signer: &checkpointSigner{
 			key: s.identity.signer, head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
 			refuted: func(err error) {

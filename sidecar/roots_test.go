@@ -165,10 +165,10 @@ func TestRootsOfAWindow(t *testing.T) {
 	if diff := cmp.Diff(o.commits[first:], page.Roots); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if _, err := o.roots.consistency(5, 3000); !errors.Is(err, errForgotten) {
+	if _, err := o.roots.prover.ConsistencyProof(5, 3000); !errors.Is(err, errForgotten) {
 		t.Errorf("a proof that needs what was forgotten: %v", err)
 	}
-	if _, err := o.roots.consistency(2990, 3000); err != nil {
+	if _, err := o.roots.prover.ConsistencyProof(2990, 3000); err != nil {
 		t.Error(err)
 	}
 	if got := o.get("GET", "/roots"); !strings.Contains(got.body, fmt.Sprintf(`,"oldest":%d,"checkpoint":`, page.Oldest)) {

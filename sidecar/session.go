@@ -161,7 +161,7 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.append(frame.RequestID, payload)
 	case wire.FrameAuth:
 		return ss.auth(frame.RequestID, payload)
-	case wire.FrameRoots, wire.FrameEntries, wire.FrameAccount, wire.FrameWatch:
+	case wire.FrameRoots, wire.FrameEntries, wire.FrameAccount, wire.FrameProve, wire.FrameWatch:
 		return ss.startRead(frame.Type, frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)

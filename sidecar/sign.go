@@ -30,6 +30,7 @@ type checkpointSigner struct {
 // signedCheckpoint is a checkpoint as readers get it.
 type signedCheckpoint struct {
 	size uint64
+	root merkle.Hash
 	text []byte // a signed note; MUST NOT be changed
 }
 
@@ -55,7 +56,7 @@ func (s *checkpointSigner) sign(known *committer.Head) (signedCheckpoint, error)
 	if err != nil {
 		return signedCheckpoint{}, err
 	}
-	s.newest = signedCheckpoint{size: head.Size, text: text}
+	s.newest = signedCheckpoint{size: head.Size, root: head.Root, text: text}
 	return s.newest, nil
 }
 

@@ -56,6 +56,9 @@ func (s *Store) Append(c *Commit) error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
+	if s.readOnly {
+		return ErrReadOnly
+	}
 	if s.failed.thrown.Load() {
 		return ErrFailed
 	}

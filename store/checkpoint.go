@@ -102,6 +102,9 @@ func (s *Store) Checkpoint(c *Checkpoint) error {
 	if err := s.checkMark(&c.Mark); err != nil {
 		return fmt.Errorf("checkpoint at %d: %w", c.Mark.Size, err)
 	}
+	if s.readOnly {
+		return ErrReadOnly
+	}
 	if err := s.state.brokenErr(); err != nil {
 		return fmt.Errorf("checkpoint at %d: %w", c.Mark.Size, err)
 	}

@@ -109,7 +109,7 @@ func stateOptions(o *Options, common *pebble.Options, broken func(error), w *sta
 func openEngine(fsys *guard, dir, name string, o *pebble.Options) (*pebble.DB, error) {
 	path := fsys.PathJoin(dir, name)
 	_, err := fsys.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) && !o.ReadOnly {
 		if err = createEngine(fsys, dir, name, o); err != nil {
 			return nil, fmt.Errorf("create database %s: %w", path, err)
 		}

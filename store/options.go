@@ -48,6 +48,10 @@ type Options struct {
 	Hash  uint8
 	// Logger takes what the databases report. Default: nothing is logged.
 	Logger *zap.Logger
+	// ReadOnly opens what is there and changes nothing but the databases' lock files: no home is
+	// made, no state is discarded (StateErr says why it cannot be used), and everything that writes
+	// fails. A home that another process has open cannot be opened.
+	ReadOnly bool
 	// Fatal is called once the log's state on disk is unknown: after a failed write or sync of the
 	// log. It MUST NOT return. Default: log the message and exit with 70. It may be called on any
 	// goroutine.

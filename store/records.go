@@ -17,6 +17,9 @@ var ErrNotFound = errors.New("not found")
 // ErrClosed is returned by a store that was closed.
 var ErrClosed = errors.New("the store is closed")
 
+// ErrReadOnly is returned by writes to a store that was opened with ReadOnly.
+var ErrReadOnly = errors.New("the store was opened to be read only")
+
 // Record is one record of the log.
 type Record struct {
 	Seq    uint64

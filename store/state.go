@@ -70,6 +70,9 @@ func (s *Store) tryState(o *Options) error {
 	st.broken = make(chan struct{})
 	guarded := &guard{FS: s.fs, fatal: s.failed.fatal}
 	st.options = stateOptions(o, engineOptions(guarded, s.cache, s.files), s.stateFailed, &st.stalls)
+	if o.ReadOnly {
+		toRead(st.options)
+	}
 	st.options.EnsureDefaults()
 	st.opening.Store(stateOpenTries)
 	if st.db, err = openEngine(guarded, s.dir, stateDirName, st.options); err != nil {

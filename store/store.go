@@ -28,6 +28,10 @@ type Store struct {
 	cache  *pebble.Cache
 	files  *pebble.FileCache
 	logger *zap.Logger
+
+	readOnly bool
+	stateErr error // why the state of a store opened to be read only is of no use
+
 	closed atomic.Bool
 	failed failure
 	guard  *guard // of the log
@@ -55,7 +59,7 @@ func Open(o Options) (_ *Store, err error) {
 	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	s := &Store{dir: o.Dir, logger: o.Logger}
+	s := &Store{dir: o.Dir, logger: o.Logger, readOnly: o.ReadOnly}
 	s.failed.report = o.Fatal
 	if s.failed.report == nil {
 		s.failed.report = reportAndExit(o.Logger)
@@ -81,6 +85,9 @@ const openFilesMax = 500
 // openFiles opens or creates log, head file and state. The meta file is written last, so that
 // its presence means that creation was finished: from then on a missing log is loss.
 func (s *Store) openFiles(o *Options) error {
+	if s.readOnly {
+		return s.openToRead(o)
+	}
 	if err := makeDir(s.fs, s.dir); err != nil {
 		return fmt.Errorf("make directory: %w", err)
 	}
@@ -150,6 +157,9 @@ func (s *Store) openLog(o *Options, create bool) error {
 	var err error
 	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
 	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	if o.ReadOnly {
+		toRead(options)
+	}
 	if s.log, err = openEngine(s.guard, s.dir, logDirName, options); err != nil {
 		return err
 	}
@@ -174,6 +184,9 @@ func (s *Store) SyncHead() error {
 	if s.closed.Load() {
 		return ErrClosed
 	}
+	if s.readOnly {
+		return nil
+	}
 	return s.head.sync()
 }
 
@@ -187,9 +200,10 @@ func (s *Store) Close() error {
 		return ErrClosed
 	}
 	var err error
-	if s.failed.thrown.Load() {
+	switch {
+	case s.failed.thrown.Load():
 		err = ErrFailed
-	} else {
+	case !s.readOnly:
 		err = s.guard.during(s.log.Flush)
 	}
 	if err = errors.Join(err, s.release()); err != nil {

@@ -67,6 +67,9 @@
 //	 answer   size u64, oldest u64, next u64, count u32, 0 0 0 0 | count × (seq u64, time i64, record)
 //	ACCOUNT   flags u32, limit u32, asset [8], #name u8, #prefix u8, 0 0 0 0 0 0 | name prefix
 //	 answer   size u64, root [32], flags u32, count u32 | count × balance
+//	PROVE     flags u32, #account u8, 0 0 0, from u64, size u64, nonce [16] | account
+//	 answer   flags u32, hashes u16, #record u16, from u64, size u64, root [32], #checkpoint u32, 0 0 0 0
+//	          | hashes × [32], record, checkpoint
 //	WATCH     from u64
 //	 answer   first u64, head
 //	STATUS    nothing
@@ -77,8 +80,8 @@
 //	result    index u32, outcome u8, reason u8, #detail u16, offset u32, seq u64 | detail
 //	balance   #account u8, asset [8], available u128, held u128 | account
 //
-// PROVE, SNAPSHOT and ADMIN have their numbers and no payload yet: a server
-// answers them as it answers an unknown type.
+// SNAPSHOT and ADMIN have their numbers and no payload yet: a server answers them as
+// it answers an unknown type.
 //
 // # Refusing
 //

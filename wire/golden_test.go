@@ -72,6 +72,8 @@ var newMessages = map[string]func() message{
 	"entries_answer": func() message { return new(EntriesAnswer) },
 	"account":        func() message { return new(AccountRequest) },
 	"account_answer": func() message { return new(AccountAnswer) },
+	"prove":          func() message { return new(Prove) },
+	"prove_answer":   func() message { return new(ProveAnswer) },
 	"status":         func() message { return new(Status) },
 	"status_answer":  func() message { return new(StatusAnswer) },
 	"watch":          func() message { return new(Watch) },

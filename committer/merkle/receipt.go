@@ -20,7 +20,8 @@ const (
 
 // Receipt shows offline and for ever that a record is in a log: a C2SP tlog-proof.
 type Receipt struct {
-	// Extra is application data that nothing vouches for. The ledger's own receipts have none.
+	// Extra is data beside the proof. ledgerctl keeps the record there, so that a receipt is
+	// one file: Verify is called with it, and then the proof vouches for it.
 	Extra []byte
 	// Index is the leaf's, the sequence number less one.
 	Index uint64

@@ -2,9 +2,11 @@ package sidecartest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 
+	verifier "github.com/rustyonions/ron-ledger/committer/audit"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire"
@@ -16,6 +18,8 @@ import (
 // request Σ(available + held) = supply for every asset; and all that is derived, at
 // the mark, is what the log gives: balances, supplies, accounts, identities, holds,
 // reversals, requests, roots, tiles and frontier. It returns the first difference.
+// What this audit passes, the one of ledgerctl verify has to pass as well: neither
+// shares its books with the other.
 //
 // Nothing may be appended or checkpointed meanwhile. A store that was pruned cannot
 // be audited. It keeps every identity in memory: some 200 bytes for each entry.
@@ -30,6 +34,9 @@ func CheckLedger(s *store.Store) error {
 	}
 	if err := a.run(tail); err != nil {
 		return fmt.Errorf("check the ledger: %w", err)
+	}
+	if _, err := verifier.Verify(context.Background(), s, nil); err != nil {
+		return fmt.Errorf("check the ledger: ledgerctl verify would find what this audit does not: %w", err)
 	}
 	return nil
 }

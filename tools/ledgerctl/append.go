@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,7 +17,7 @@ import (
 // appendFlags are those of append.
 type appendFlags struct {
 	batch, inflight, connections int
-	rejects, idemID              string
+	rejects, receipts, idemID    string
 	retry                        time.Duration
 	atomic, judgeAgain           bool
 }
@@ -39,6 +40,9 @@ it is sent, nothing of it or behind it.
 
 Sending a file again books nothing twice: lines with a nonce come back as duplicates,
 and lines that were rejected are not judged anew where later ones are booked. When the connection breaks, what was not answered is sent again for up to --retry.
+
+With --receipts a receipt (see ledgerctl receipt) is written as DIR/SEQ.receipt for
+every line that is in the ledger, duplicates too, when all is answered.
 
 With --json the summary is one object: accepted, duplicate, rejected, last_seq, root,
 size, resent.`,
@@ -63,6 +67,7 @@ size, resent.`,
 	flags.IntVar(&f.inflight, "inflight", f.inflight, "requests under way at once")
 	flags.IntVar(&f.connections, "connections", f.connections, "connections that take turns")
 	flags.StringVar(&f.rejects, "rejects", "", "write rejected lines to this file as JSON Lines: line, reason, detail, entry")
+	flags.StringVar(&f.receipts, "receipts", "", "write a receipt for each accepted line and duplicate into this folder")
 	flags.DurationVar(&f.retry, "retry", f.retry, "how long to try again when the sidecar is busy or away")
 	flags.BoolVar(&f.judgeAgain, "judge-again", false, "send lines that were rejected before, although later lines are booked")
 	flags.BoolVar(&f.atomic, "atomic", false, "the whole file as one request: all of it is booked, or nothing")
@@ -83,6 +88,11 @@ func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	if f.idemID != "" && !ok {
 		return usagef("--idem-id %q: a UUID, 32 hex digits or base64 of 16 bytes are wanted", f.idemID)
 	}
+	if f.receipts != "" {
+		if err := os.MkdirAll(f.receipts, 0o700); err != nil {
+			return fmt.Errorf("make the folder of --receipts: %w", err)
+		}
+	}
 	rejects, err := a.openRejects(f.rejects)
 	if err != nil {
 		return err
@@ -94,10 +104,13 @@ func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	s := newSender(clients, f.inflight, f.retry, rejects.add)
 	started := time.Now()
 	progress := a.startProgress(in)
-	s.atomic, s.idemID = f.atomic, idemID
+	s.atomic, s.idemID, s.keepSeqs = f.atomic, idemID, f.receipts != ""
 	err = f.sendFile(ctx, in, s)
 	if err != nil {
 		s.abandon(ctx)
+	}
+	if f.receipts != "" { // what is booked has its receipt also where the rest failed
+		err = errors.Join(err, writeReceipts(ctx, clients[0], f.receipts, s.seqs))
 	}
 	progress.stop()
 	err = errors.Join(err, s.close(), rejects.close(), a.printSummary(&s.sum, time.Since(started)))

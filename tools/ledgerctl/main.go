@@ -37,6 +37,7 @@ const (
 	exitFailure  = 1
 	exitUsage    = 2
 	exitRejected = 3
+	exitRefuted  = 4
 )
 
 // usageError says that the command line is wrong.
@@ -54,6 +55,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var refuted refutedError
 	switch {
 	case err == nil:
 		return exitOK
@@ -64,6 +66,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "ledgerctl: %v\n", err)
 		return exitUsage
+	}
+	if errors.As(err, &refuted) {
+		fmt.Fprintf(a.stderr, "ledgerctl: %v\n", err)
+		return exitRefuted
 	}
 	if ctx.Err() != nil {
 		fmt.Fprintln(a.stderr, "ledgerctl: interrupted")

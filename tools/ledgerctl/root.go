@@ -16,7 +16,8 @@ Exit status:
   0  done; append: every entry was accepted or a duplicate
   1  failed; the error says what to do next
   2  the command line is wrong
-  3  append and the single entries: some entries were rejected`
+  3  append and the single entries: some entries were rejected
+  4  verify, verify-receipt, monitor: what was checked does not hold`
 
 const rootExample = `  ledgerctl mint bank 1000000            make money in an account
   ledgerctl transfer bank acct/a 250     move some of it
@@ -44,6 +45,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
+		&cobra.Group{ID: groupProve, Title: "Prove:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -56,6 +58,7 @@ func (a *app) rootCommand() *cobra.Command {
 const (
 	groupWrite = "write"
 	groupRead  = "read"
+	groupProve = "prove"
 	groupOther = "other"
 )
 
@@ -70,6 +73,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
+	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 

@@ -47,7 +47,10 @@ type sender struct {
 	success time.Time // of the newest answer
 	high    uint64    // highest sequence number counted
 	sum     summary
-	reject  func(rejection) error
+	// seqs are the sequence numbers of what is booked, where keepSeqs asks for them.
+	keepSeqs bool
+	seqs     []seqRun
+	reject   func(rejection) error
 }
 
 // summary is what became of a file. Its first members are the contract of
@@ -280,6 +283,9 @@ func (s *sender) count(sh *shipment, r *client.AppendResult) error {
 			s.sum.Duplicate++
 		}
 		s.sum.LastSeq = max(s.sum.LastSeq, seq)
+		if s.keepSeqs && seq != 0 {
+			s.seqs = addSeq(s.seqs, seq)
+		}
 	}
 	for _, r := range withheld {
 		if err := s.countRejected(r); err != nil {

@@ -177,6 +177,12 @@ func messages() []vector {
 	listing := u32(3) + u32(10) + "EUR" + zeros(5) + "\x06\x05" + zeros(6) + "acct_a" + "acct_"
 	accountAnswer := u64(5) + root + u32(1) + u32(1) + "\x06" + "EUR" + zeros(5) + u64(100) + u64(0) + u64(25) + u64(0) + "acct_a"
 	roots := u64(5) + u32(1) + u32(5) + head + "note\n"
+	prove := u32(0) + "\x00" + zeros(3) + u64(5) + u64(0) + zeros(16)
+	proveIdentity := u32(1) + "\x06" + zeros(3) + u64(0) + u64(9) + counting(0x10, 16) + "acct_a"
+	consistency := u32(2) + "\x00" + zeros(3) + u64(3) + u64(5) + zeros(16)
+	proveAnswer := u32(0) + u16(2) + u16(uint16(len(record))) + u64(2) + u64(3) + root + u32(5) + zeros(4) +
+		counting(1, 32) + counting(2, 32) + record + "note\n"
+	consistencyAnswer := u32(2) + u16(1) + u16(0) + u64(3) + u64(5) + root + u32(5) + zeros(4) + counting(1, 32) + "note\n"
 	errorMessage := "\x05\x00" + u16(4) + u32(50) + u32(0) + "full"
 	return []vector{
 		good("hello", "hello", "versions 1 to 2, token deadbeef, client demo", hello),
@@ -237,6 +243,29 @@ func messages() []vector {
 		good("account_answer", "account listing answer", "one row, and more accounts behind it", patch(accountAnswer, 40, u32(2))),
 		good("account_answer", "account answer", "acct_a has 100 EUR and 25 held", accountAnswer),
 		bad("account_answer", "account flag", "flag bit 2", patch(accountAnswer, 40, u32(4)), "malformed", 40),
+		good("prove", "prove", "entry 5 in the newest tree", prove),
+		good("prove", "prove identity", "acct_a and its nonce, in the tree of 9", proveIdentity),
+		good("prove", "prove consistency", "that the tree of 3 is the beginning of that of 5", consistency),
+		bad("prove", "prove flag", "flag bit 2", patch(prove, 0, u32(4)), "malformed", 0),
+		bad("prove", "prove both", "identity and consistency", patch(proveIdentity, 0, u32(3)), "malformed", 0),
+		bad("prove", "prove reserved", "reserved byte", patch(prove, 7, "\x01"), "malformed", 7),
+		bad("prove", "prove none", "sequence numbers start at 1", patch(prove, 8, u64(0)), "malformed", 8),
+		bad("prove", "prove beyond", "entry 5 in a tree of 4", patch(prove, 16, u64(4)), "malformed", 8),
+		bad("prove", "prove backwards", "the tree of 6 in that of 5", patch(consistency, 8, u64(6)), "malformed", 8),
+		bad("prove", "prove identity and number", "both", patch(proveIdentity, 8, u64(1)), "malformed", 8),
+		bad("prove", "prove nonce", "a nonce without an account", patch(prove, 24, "\x01"), "malformed", 4),
+		bad("prove", "prove no account", "an identity without an account", patch(proveIdentity, 4, "\x00")[:40], "malformed", 4),
+		bad("prove", "prove cut", "the account is cut off", proveIdentity[:45], "malformed", 45),
+		good("prove_answer", "prove answer", "entry 2 in a tree of 3", proveAnswer),
+		good("prove_answer", "prove consistency answer", "3 in 5", consistencyAnswer),
+		bad("prove_answer", "prove answer flag", "flag bit 0", patch(proveAnswer, 0, u32(1)), "malformed", 0),
+		bad("prove_answer", "prove answer hashes", "65 hashes", patch(proveAnswer, 4, u16(65)), "malformed", 4),
+		bad("prove_answer", "prove answer no record", "an inclusion proof without a record", patch(consistencyAnswer, 0, u32(0)), "malformed", 6),
+		bad("prove_answer", "prove answer record", "a consistency proof with a record", patch(proveAnswer, 0, u32(2)), "malformed", 6),
+		bad("prove_answer", "prove answer beyond", "entry 4 in a tree of 3", patch(proveAnswer, 8, u64(4)), "malformed", 8),
+		bad("prove_answer", "prove answer checkpoint", "a checkpoint longer than the message", patch(proveAnswer, 56, u32(6)), "malformed", 56),
+		bad("prove_answer", "prove answer kind", "a record of kind 99", patch(proveAnswer, 131, "\x63"), "unknown_kind", 131),
+		bad("prove_answer", "prove answer cut", "a hash is cut off", consistencyAnswer[:70], "malformed", 70),
 		good("status", "status", "empty", ""),
 		bad("status", "status long", "a byte too many", "x", "malformed", 0),
 		good("status_answer", "status answer", "one object", `{"ready":true}`),

@@ -1,0 +1,119 @@
+package sidecar
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rustyonions/ron-ledger/committer"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// answerProve answers PROVE. Everything that it tells is read under one signed
+// checkpoint: the tree in which it proves is that of the checkpoint or a smaller one.
+func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
+	var m wire.Prove
+	if fault := m.Decode(payload); !fault.OK() {
+		return fault
+	}
+	if len(m.Account) > 0 {
+		find := &committer.Request{Op: committer.OpFind, Account: m.Account, Nonce: m.Nonce}
+		if fault := ss.ask(find); !fault.OK() {
+			return fault
+		}
+		if !find.Known {
+			return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "there is no entry of this account and nonce"}
+		}
+		m.From = find.First
+	}
+	answer, fault, err := ss.sidecar.roots.prove(&m)
+	switch {
+	case errors.Is(err, errForgotten) || errors.Is(err, store.ErrNotFound):
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "the records that the proof needs are no longer kept"}
+	case err != nil:
+		return ss.failed("proving", err)
+	case !fault.OK():
+		return fault
+	}
+	ss.out.send(wire.FrameHeader{Type: wire.FrameProveAnswer, RequestID: id}, answer.Append)
+	return wire.Fault{}
+}
+
+// prove makes the proof that m asks for, and holds it against the verifier before
+// it is told: one that does not verify is an error here, not at a reader's.
+func (r *rootsSource) prove(m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error) {
+	signed, err := r.signer.sign(r.head())
+	if err != nil {
+		return nil, wire.Fault{}, err
+	}
+	size := m.Size
+	if size == 0 {
+		size = signed.size
+	}
+	switch {
+	case size > signed.size:
+		return nil, wire.Fault{Reason: wire.ReasonUnknownRef, Offset: 16, Detail: "the tree has not had this size yet"}, nil
+	case m.From > size:
+		return nil, wire.Fault{Reason: wire.ReasonUnknownRef, Offset: 8, Detail: "what is to be proven is not in the tree of this size"}, nil
+	}
+	answer := &wire.ProveAnswer{Consistency: m.Consistency, From: m.From, Size: size, Checkpoint: signed.text}
+	root, err := r.rootAt(size, signed)
+	if err == nil && m.Consistency {
+		err = r.proveConsistency(answer, root)
+	} else if err == nil {
+		err = r.proveInclusion(answer, root)
+	}
+	answer.Root = root
+	return answer, wire.Fault{}, err
+}
+
+// rootAt returns the root at a size, which is at most that of signed.
+func (r *rootsSource) rootAt(size uint64, signed signedCheckpoint) (merkle.Hash, error) {
+	if size == signed.size {
+		return signed.root, nil
+	}
+	return r.prover.RootAt(size)
+}
+
+func (r *rootsSource) proveInclusion(answer *wire.ProveAnswer, root merkle.Hash) error {
+	record, err := r.record(answer.From, nil)
+	if err != nil {
+		return err
+	}
+	index := answer.From - 1
+	proof, err := r.prover.InclusionProof(answer.Size, index)
+	if err != nil {
+		return err
+	}
+	kind := r.prover.Kind
+	if err := merkle.VerifyInclusion(kind, kind.Leaf(record), index, answer.Size, proof, root); err != nil {
+		return fmt.Errorf("check the proof of entry %d: %w", answer.From, err)
+	}
+	answer.Record, answer.Proof = record, asArrays(proof)
+	return nil
+}
+
+func (r *rootsSource) proveConsistency(answer *wire.ProveAnswer, root merkle.Hash) error {
+	before, err := r.prover.RootAt(answer.From)
+	if err != nil {
+		return err
+	}
+	proof, err := r.prover.ConsistencyProof(answer.From, answer.Size)
+	if err != nil {
+		return err
+	}
+	if err := merkle.VerifyConsistency(r.prover.Kind, answer.From, before, answer.Size, root, proof); err != nil {
+		return fmt.Errorf("check the proof from %d to %d: %w", answer.From, answer.Size, err)
+	}
+	answer.Proof = asArrays(proof)
+	return nil
+}
+
+func asArrays(hashes []merkle.Hash) [][32]byte {
+	arrays := make([][32]byte, len(hashes))
+	for i := range hashes {
+		arrays[i] = hashes[i]
+	}
+	return arrays
+}

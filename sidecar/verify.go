@@ -1,0 +1,49 @@
+package sidecar
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/rustyonions/ron-ledger/committer/audit"
+	"github.com/rustyonions/ron-ledger/store"
+)
+
+// VerifyReport is what a verification counted.
+type VerifyReport = audit.Report
+
+// VerifyFinding is what a verification found: the ledger is not what it says.
+type VerifyFinding = audit.Finding
+
+// Verify holds the ledger of a home whose sidecar has stopped against its own bytes,
+// as package audit specifies. It changes nothing in the home. What is wrong with the
+// ledger is a *VerifyFinding; other errors say that it could not be told. progress,
+// where it is not nil, is called from time to time.
+func Verify(ctx context.Context, home string, progress func(done, size uint64)) (report VerifyReport, err error) {
+	s, err := store.Open(store.Options{Dir: home, ReadOnly: true})
+	if errors.Is(err, syscall.EAGAIN) {
+		return report, fmt.Errorf("verify %s: a ron-ledgerd is running on it: stop it, or verify a copy of the home", home)
+	}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return report, fmt.Errorf("verify: %w", err)
+	}
+	if err != nil {
+		return report, &VerifyFinding{Err: err}
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tail, err := s.Last()
+	if err != nil {
+		return report, fmt.Errorf("verify %s: %w", home, err)
+	}
+	report, err = audit.Verify(ctx, s, func(done uint64) {
+		if progress != nil {
+			progress(done, tail.Size)
+		}
+	})
+	if err != nil {
+		err = fmt.Errorf("verify %s: %w", home, err)
+	}
+	return report, err
+}
