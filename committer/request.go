@@ -108,11 +108,12 @@ func (c *Committer) take(r *Request) {
 	case r.DryRun:
 		before := c.begin()
 		c.judgeEach(r)
+		c.answerDry(r)
 		c.takeBack(r, before)
 	default:
 		c.takeEach(r)
 	}
-	if r.Balances && !r.DryRun {
+	if r.Balances && len(r.Found) == 0 { // a dry run that books was answered before it was taken back
 		c.answerTouched(r)
 	}
 }
@@ -187,7 +188,12 @@ func (c *Committer) takeWhole(r *Request) {
 	if failed {
 		r.Accepted = 0
 	}
-	if failed || r.DryRun {
+	if failed {
+		c.takeBack(r, before)
+		return
+	}
+	if r.DryRun {
+		c.answerDry(r)
 		c.takeBack(r, before)
 		return
 	}
@@ -211,11 +217,15 @@ func (c *Committer) begin() before {
 	return before{seq: c.ledger.seq, records: c.open.mark(), rows: c.ledger.countRows()}
 }
 
-// takeBack takes a request back. Its results stay.
-func (c *Committer) takeBack(r *Request, b before) {
-	if r.Balances && r.DryRun {
+// answerDry adds the balances that a dry run would leave.
+func (c *Committer) answerDry(r *Request) {
+	if r.Balances {
 		c.answerTouched(r)
 	}
+}
+
+// takeBack takes a request back. Its results stay.
+func (c *Committer) takeBack(r *Request, b before) {
 	c.ledger.rollBack(b.rows)
 	c.ledger.seq = b.seq
 	c.open.cut(b.records)

@@ -78,7 +78,7 @@ func (f *fixture) start(t testing.TB, further ...map[string]string) *Process {
 // dial connects with the token of the fixture.
 func (f *fixture) dial(t testing.TB, p *Process) *client.Client {
 	t.Helper()
-	c, err := client.Dial(t.Context(), client.Options{Socket: filepath.Join(p.Home, "ledger.sock"), TokenFile: f.Token})
+	c, err := client.Dial(t.Context(), f.options(p))
 	if err != nil {
 		t.Fatal(err)
 	}
