@@ -29,6 +29,6 @@
 //   - Each row of the derived state that the log gives is there and says the same, and
 //     balances, supplies, index, roots have no other rows.
 //
-// It keeps some 60 bytes in memory for each entry, since each identity has to be met
+// It keeps some 100 bytes in memory for each entry, since each identity has to be met
 // once alone.
 package audit

@@ -57,7 +57,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"ready": ready, "exits": exits,
+			"ready": ready, "exits": exits, "tlogchecks": tlogchecks,
 		},
 	})
 }
