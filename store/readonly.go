@@ -36,7 +36,7 @@ func (s *Store) openToRead(o *Options) error {
 	}
 	s.state.discard = func(cause error) { s.logger.Error("the state is damaged", zap.Error(cause)) }
 	if s.stateErr = s.tryState(o); s.stateErr != nil {
-		s.stateErr = errors.Join(s.stateErr, s.state.close())
+		s.stateErr = errors.Join(s.stateErr, s.state.close(s.logger))
 	}
 	return nil
 }

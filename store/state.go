@@ -47,7 +47,7 @@ func (s *Store) openState(o *Options) error {
 	if s.tail.First > 1 {
 		return fmt.Errorf("open the state: %w; it cannot be made again, because the log begins at %d", cause, s.tail.First)
 	}
-	if err := s.state.close(); err != nil {
+	if err := s.state.close(s.logger); err != nil {
 		s.logger.Warn("closing the discarded state failed", zap.Error(err))
 	}
 	if err := removeState(s.fs, s.dir); err != nil {
@@ -228,11 +228,11 @@ func (s *Store) HighestNonce() [16]byte {
 	return s.state.highest
 }
 
-func (st *state) close() error {
+func (st *state) close(log *zap.Logger) error {
 	if st.db == nil {
 		return nil
 	}
-	err := errors.Join(st.readers.close(), st.db.Close())
+	err := errors.Join(st.readers.close(), closeEngine(st.db, stateDirName, log))
 	st.db = nil
 	return err
 }

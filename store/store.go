@@ -218,12 +218,12 @@ func (s *Store) release() error {
 	if s.head != nil {
 		err = errors.Join(err, s.head.close())
 	}
-	err = errors.Join(err, s.state.close())
+	err = errors.Join(err, s.state.close(s.logger))
 	if s.appender != nil {
 		err = errors.Join(err, s.appender.batch.Close())
 	}
 	if s.log != nil {
-		err = errors.Join(err, s.log.Close())
+		err = errors.Join(err, closeEngine(s.log, logDirName, s.logger))
 	}
 	s.files.Unref()
 	s.cache.Unref()
