@@ -21,10 +21,12 @@ import (
 // bytes, over the next connection. The journal outlives every life of the ledger, so it is what
 // the ledger that is left is held against.
 type Load struct {
-	Dial    func(ctx context.Context) (*client.Client, error)
-	Pause   time.Duration // between two requests of a writer; 0: as fast as it goes
-	Memo    int           // bytes of a memo that make the entries longer
-	writers []*writer
+	Dial     func(ctx context.Context) (*client.Client, error)
+	Pause    time.Duration // between two requests of a writer; 0: as fast as it goes
+	Memo     int           // bytes of a memo that make the entries longer
+	Requests int           // that a writer makes; 0: as many as there is time for
+	Entries  int           // of a request, at most; 0: 12
+	writers  []*writer
 }
 
 // NewLoad makes that many writers, whose requests are drawn from seed.
@@ -82,7 +84,7 @@ const window = 4
 func (l *Load) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, w := range l.writers {
-		all.Go(func() { w.run(ctx, nil) })
+		all.Go(func() { w.run(ctx, true) })
 	}
 	all.Wait()
 }
@@ -93,7 +95,7 @@ func (l *Load) Settle(ctx context.Context) error {
 	var all sync.WaitGroup
 	for i, w := range l.writers {
 		all.Go(func() {
-			w.run(ctx, w.unresolved)
+			w.run(ctx, false)
 			if left := w.unresolved(); left > 0 {
 				errs[i] = fmt.Errorf("writer %d: %d requests are not answered", w.number, left)
 			}
@@ -115,13 +117,16 @@ func (w *writer) unresolved() (n int) {
 	return n
 }
 
-// run goes from connection to connection. left, where it is given, says how much is to be settled:
-// nothing new is sent then, and it ends at 0.
-func (w *writer) run(ctx context.Context, left func() int) {
-	for ctx.Err() == nil && (left == nil || left() > 0) {
+// more reports whether the writer may make another request.
+func (w *writer) more() bool { return w.load.Requests == 0 || len(w.journal) < w.load.Requests }
+
+// run goes from connection to connection, until nothing is left to be sent. Unless fresh is set
+// that is what is unresolved.
+func (w *writer) run(ctx context.Context, fresh bool) {
+	for ctx.Err() == nil && (fresh && w.more() || w.unresolved() > 0) {
 		c, err := w.load.Dial(ctx)
 		if err == nil {
-			err = w.over(ctx, c, left == nil)
+			err = w.over(ctx, c, fresh)
 			_ = c.Close()
 		}
 		w.note(err)
@@ -151,7 +156,7 @@ func (w *writer) note(err error) {
 }
 
 // over sends what is unresolved, one after the other and in order, and then new requests.
-func (w *writer) over(ctx context.Context, c *client.Client, more bool) error {
+func (w *writer) over(ctx context.Context, c *client.Client, fresh bool) error {
 	for _, s := range w.journal {
 		if s.acked {
 			continue
@@ -166,7 +171,7 @@ func (w *writer) over(ctx context.Context, c *client.Client, more bool) error {
 	}
 	var flights []flight
 	var first error
-	for first == nil && more && ctx.Err() == nil {
+	for first == nil && fresh && w.more() && ctx.Err() == nil {
 		s := w.next()
 		flights = append(flights, flight{s, w.send(ctx, c, s)})
 		if len(flights) == window {
@@ -193,7 +198,7 @@ func (w *writer) send(ctx context.Context, c *client.Client, s *sent) *client.Pe
 // another request. Every third is atomic.
 func (w *writer) next() *sent {
 	s := new(sent)
-	entries := 1 + w.random.IntN(12)
+	entries := 1 + w.random.IntN(cmp.Or(w.load.Entries, 12))
 	s.batch.Atomic = w.random.IntN(3) == 0
 	if s.batch.Atomic {
 		s.batch.IdemID = [16]byte{0: 0xa0, 1: byte(w.number)}
