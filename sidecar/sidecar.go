@@ -270,7 +270,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 
 // fatal ends the process when the state of the log is unknown. It does not return.
 func (s *Sidecar) fatal(what string) {
-	s.metrics.logFailed()
+	if s.metrics != nil { // nil while the store opens
+		s.metrics.logFailed()
+	}
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
 	os.Exit(ExitUnknownState)
