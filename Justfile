@@ -71,6 +71,10 @@ syscalls STRIDE="1":
 mounts CUTS=env("POWER_CUTS", "100"):
     POWER_CUTS={{CUTS}} go test ./sidecar/sidecartest -run '^TestMounts' -count 1 -timeout 60m -v
 
+# make the golden homes that are named in golden_test.go and missing, once for a release
+golden-homes:
+    GOLDEN_HOMES=make go test ./sidecar/sidecartest -run '^TestGoldenHomes' -count 1 -timeout 10m -v
+
 # hold the ledger against the independent model of its rules, over so many entries
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
     MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
