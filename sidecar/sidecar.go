@@ -285,6 +285,7 @@ func (s *Sidecar) fatal(what string) {
 func (s *Sidecar) observe(info *committer.CommitInfo) {
 	if info.Entries > 0 {
 		s.roots.add(s.committer.Head())
+		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
 	s.metrics.Observe(info)
 }
