@@ -91,6 +91,10 @@ bitrot STRIDE="1":
 sim SEED STEPS=env("SIM_STEPS", "10000"):
     SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
 
+# simulate so many crashes of whole sidecars from a seed: sessions over pipes that are cut, under a simulated clock
+sim-sidecar SEED CRASHES=env("SIM_SIDECAR_CRASHES", "10000"):
+    SIM_SEED={{SEED}} SIM_SIDECAR_CRASHES={{CRASHES}} go test ./sidecar -run '^TestSimulatedSidecar' -count 1 -timeout 60m -v
+
 # have hledger add up the accepted entries of the bank journal and of a random ledger; installs hledger (Debian) where it is missing
 oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
     @command -v hledger >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends hledger; } || \
