@@ -45,11 +45,11 @@ lint:
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
