@@ -91,9 +91,13 @@ func (l *source) frontierAt(size uint64) (merkle.Frontier, error) {
 const archiveDir = "/archive"
 
 func (l *source) writer(fsys *store.FS) *Writer {
-	return NewWriter(WriterOptions{
+	w, err := NewWriter(WriterOptions{
 		Store: l.store, Dir: archiveDir, FS: fsys, Signer: l.signer, Verifier: l.verifier, FrontierAt: l.frontierAt,
 	})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return w
 }
 
 func (l *source) reader(fsys *store.FS) (*Reader, error) {
@@ -375,7 +379,6 @@ func TestAhead(t *testing.T) {
 	short.signer, short.verifier = long.signer, long.verifier
 	short.append(2)
 	w := short.writer(fsys)
-	w.logID, w.objects = long.store.Meta().LogID, store.NewObjects(fsys, logDir(archiveDir, long.store.Meta().LogID))
 	var ahead *AheadError
 	if err := w.Ship(context.Background()); !errors.As(err, &ahead) || ahead.Size != short.frontier.Size() || ahead.Archived != long.frontier.Size() {
 		t.Fatalf("a log that has lost its end: %v", err)

@@ -24,7 +24,7 @@
 // One or more whole commits. Integers are little-endian.
 //
 //	0    8   "RLGSEG01"
-//	8    16  log id
+//	8    16  log id in force
 //	24   8   sequence number of the first record
 //	32   8   of the last
 //	40   32  root of the tree before the segment, of first−1 records
@@ -35,7 +35,8 @@
 //	124  1   hash of the tree: 1 blake3, 2 sha256
 //	125  1   zero
 //	126  2   length of the checkpoint
-//	128  …   checkpoint of the root at its end: a signed note, docs/PROTOCOL.md
+//	128  16  log id of the ledger's first epoch
+//	144  …   checkpoint of the root at its end: a signed note, docs/PROTOCOL.md
 //	…    …   the commits, as one zstd frame
 //	−32  32  BLAKE3 of all bytes before
 //

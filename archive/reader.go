@@ -88,6 +88,12 @@ func (r *Reader) open(id [16]byte) error {
 // Head returns what the archive holds, up to its last segment.
 func (r *Reader) Head() Head { return r.head }
 
+// Genesis returns the log id of the ledger's first epoch.
+func (r *Reader) Genesis() [16]byte { return r.last.Genesis }
+
+// Last returns the checkpoint at the end: a signed note.
+func (r *Reader) Last() []byte { return r.last.Checkpoint }
+
 // Hash returns the hash of the tree.
 func (r *Reader) Hash() merkle.HashKind { return r.last.Hash }
 

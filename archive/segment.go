@@ -18,7 +18,7 @@ import (
 
 const (
 	segmentMagic     = "RLGSEG01"
-	segmentHeaderLen = 128
+	segmentHeaderLen = 144
 	commitHeaderLen  = 56
 	groupLen         = 24
 	stampBytes       = 24
@@ -36,7 +36,8 @@ const (
 
 // Segment is what the header of one says, and its checkpoint.
 type Segment struct {
-	LogID       [16]byte
+	LogID       [16]byte // in force when it was written: names the folder
+	Genesis     [16]byte // of the ledger's first epoch
 	Hash        merkle.HashKind
 	First, Last uint64 // sequence numbers
 	Before      merkle.Hash
@@ -109,6 +110,7 @@ func (s *Segment) encode(raw []byte) ([]byte, error) {
 	binary.LittleEndian.PutUint32(b[120:], s.Commits)
 	b[124] = uint8(s.Hash)
 	binary.LittleEndian.PutUint16(b[126:], uint16(len(s.Checkpoint)))
+	copy(b[128:], s.Genesis[:])
 	b = append(b, s.Checkpoint...)
 	b = z.EncodeAll(raw, b)
 	s.sum = blake3.Sum256(b)
@@ -138,7 +140,7 @@ func parseSegment(b []byte) (*Segment, error) {
 	}
 	body := b[:len(b)-checksumLen]
 	s := &Segment{
-		LogID: [16]byte(b[8:]), Hash: merkle.HashKind(b[124]),
+		LogID: [16]byte(b[8:]), Genesis: [16]byte(b[128:]), Hash: merkle.HashKind(b[124]),
 		First: binary.LittleEndian.Uint64(b[24:]), Last: binary.LittleEndian.Uint64(b[32:]),
 		Before: merkle.Hash(b[40:72]), Root: merkle.Hash(b[72:104]),
 		TimeMs: int64(binary.LittleEndian.Uint64(b[104:])), Commits: binary.LittleEndian.Uint32(b[120:]),

@@ -64,12 +64,14 @@ func (e *AheadError) Error() string {
 }
 
 // NewWriter returns a writer. It touches nothing before Ship.
-func NewWriter(o WriterOptions) *Writer {
-	meta := o.Store.Meta()
-	return &Writer{
-		options: o, logID: meta.LogID, kind: merkle.HashKind(meta.Hash),
-		objects: store.NewObjects(o.FS, logDir(o.Dir, meta.LogID)), target: segmentRawTarget,
+func NewWriter(o WriterOptions) (*Writer, error) {
+	_, id, kind, err := merkle.ParseOrigin(o.Signer.Name())
+	if err != nil {
+		return nil, fmt.Errorf("open the archive: %w", err)
 	}
+	return &Writer{
+		options: o, logID: id, kind: kind, objects: store.NewObjects(o.FS, logDir(o.Dir, id)), target: segmentRawTarget,
+	}, nil
 }
 
 func logDir(dir string, id [16]byte) string { return dir + "/" + hex.EncodeToString(id[:]) }
@@ -112,7 +114,7 @@ func (w *Writer) Ship(ctx context.Context) (err error) {
 
 // ship makes the next segment.
 func (w *Writer) ship(head Head) error {
-	s := &Segment{LogID: w.logID, Hash: w.kind, First: head.Size + 1, Before: head.Root}
+	s := &Segment{LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind, First: head.Size + 1, Before: head.Root}
 	raw := w.raw[:0]
 	for c, err := range w.options.Store.Commits(s.First) {
 		if err != nil {

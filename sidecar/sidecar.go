@@ -45,6 +45,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -151,6 +152,12 @@ func (s *Sidecar) openDoors() error {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -234,6 +241,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
+	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()
