@@ -314,3 +314,18 @@ func checkRestored(dir string) error {
 	}
 	return nil
 }
+
+// ArchiveHead is what an archive holds.
+type ArchiveHead = archive.Head
+
+// VerifyArchive reads the whole archive of a log and computes every root again.
+func VerifyArchive(ctx context.Context, dir string, logID *[16]byte, key note.Verifier, progress func(done, size uint64)) (ArchiveHead, error) {
+	r, err := openArchive(dir, logID, key)
+	if err != nil {
+		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
+	}
+	if err := r.Verify(ctx, progress); err != nil {
+		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
+	}
+	return r.Head(), nil
+}
