@@ -53,6 +53,16 @@ func StartProcess(t testing.TB, bin Binaries, home string, args ...string) *Proc
 // StartProcessEnv is StartProcess with further environment variables, NAME=value.
 func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
 	t.Helper()
+	p := LaunchProcess(t, bin, home, env, args...)
+	if err := p.await(); err != nil {
+		t.Fatalf("start ron-ledgerd: %v\n%s", err, p.output)
+	}
+	return p
+}
+
+// LaunchProcess is StartProcessEnv that does not wait until the process answers.
+func LaunchProcess(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
+	t.Helper()
 	p := &Process{Home: home, t: t, bin: bin, output: new(lockedBuffer), exited: make(chan error, 1)}
 	args = append([]string{"--home", home, "--https", "127.0.0.1:0"}, args...)
 	p.command = exec.Command(bin.Daemon, args...)
@@ -67,9 +77,6 @@ func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args
 			p.Kill()
 		}
 	})
-	if err := p.await(); err != nil {
-		t.Fatalf("start ron-ledgerd: %v\n%s", err, p.output)
-	}
 	return p
 }
 
