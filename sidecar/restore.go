@@ -3,6 +3,7 @@ package sidecar
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -68,12 +69,12 @@ var errInterrupted = errors.New("a restore into it was interrupted: run it again
 
 // RestoreArchive makes a home from an archive, up to its last segment. Every root is computed again and
 // every entry judged again. The home is the ledger when this returns nil, and none before.
-func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o RestoreOptions) (RestoreReport, error) {
-	r, err := openArchive(dir, logID, o.Key)
+func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *RestoreOptions) (RestoreReport, error) {
+	id, err := archivedLog(dir, logID, o.Key)
 	if err != nil {
 		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
-	_, id, _, err := merkle.ParseOrigin(r.Head().Origin)
+	r, err := archive.OpenReader(nil, dir, id, o.Key)
 	if err != nil {
 		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
@@ -81,31 +82,31 @@ func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o RestoreO
 		signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(),
 		logID: id, genesis: r.Genesis(), hash: r.Hash(), commits: r.Commits(1),
 	}
-	return restore(ctx, from, &o)
+	return restore(ctx, from, o)
 }
 
-// openArchive opens the archive of a log; without a log id that of the only one.
-func openArchive(dir string, logID *[16]byte, key note.Verifier) (*archive.Reader, error) {
+// archivedLog returns which log of an archive is meant: the one that is named, that of the key, or
+// the only one.
+func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, err error) {
 	if logID != nil {
-		return archive.OpenReader(nil, dir, *logID, key)
+		return *logID, nil
+	}
+	if key != nil {
+		_, id, _, err := merkle.ParseOrigin(key.Name())
+		return id, err
 	}
 	ids, err := archive.Logs(dir)
 	if err != nil {
-		return nil, err
-	}
-	if key != nil {
-		if _, id, _, err := merkle.ParseOrigin(key.Name()); err == nil {
-			ids = []([16]byte){id}
-		}
+		return id, err
 	}
 	if len(ids) != 1 {
 		var names []string
 		for i := range ids {
 			names = append(names, hex.EncodeToString(ids[i][:]))
 		}
-		return nil, fmt.Errorf("%s holds %d logs %v: say which with --log", dir, len(ids), names)
+		return id, fmt.Errorf("%s holds %d logs %v: say which with --log", dir, len(ids), names)
 	}
-	return archive.OpenReader(nil, dir, ids[0], key)
+	return ids[0], nil
 }
 
 func restore(ctx context.Context, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
@@ -122,7 +123,7 @@ func restore(ctx context.Context, from *copied, o *RestoreOptions) (report Resto
 		return report, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	aside := h.path(restoreFolder)
-	if err := build(ctx, aside, from, o); err != nil {
+	if err := build(ctx, aside, from, o, &report); err != nil {
 		return report, fmt.Errorf("restore %s: %w", o.Home, errors.Join(err, os.RemoveAll(aside)))
 	}
 	if err := h.putInPlace(aside); err != nil {
@@ -231,7 +232,7 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 }
 
 // build makes the parts of a home in a folder of their own.
-func build(ctx context.Context, dir string, from *copied, o *RestoreOptions) error {
+func build(ctx context.Context, dir string, from *copied, o *RestoreOptions, report *RestoreReport) error {
 	options := store.Options{Dir: dir, LogID: from.genesis, Hash: uint8(from.hash)}
 	err := store.Import(options, func(yield func(*store.Commit, error) bool) {
 		for c, err := range from.commits {
@@ -249,11 +250,39 @@ func build(ctx context.Context, dir string, from *copied, o *RestoreOptions) err
 	if err != nil {
 		return err
 	}
-	return replay(ctx, options, from)
+	if o.SameEpoch {
+		return replay(ctx, options, from, report)
+	}
+	return replayToNewEpoch(options, from, report)
+}
+
+// replayToNewEpoch judges an imported log as a start does, and adds the record that begins a new
+// epoch behind it.
+func replayToNewEpoch(options store.Options, from *copied, report *RestoreReport) error {
+	s, err := store.Open(options)
+	if err != nil {
+		return err
+	}
+	n := committer.NewEpoch{Size: from.signed.Size, TimeMs: time.Now().UnixMilli(), Reason: "restored from a copy"}
+	rand.Read(n.LogID[:])
+	begun, err := committer.BeginEpoch(s, committer.Options{Fatal: stopUnknown}, n)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	report.LogID, report.Epoch = begun.LogID, begun.Number
+	return from.ends(begun.Cut, begun.Root)
+}
+
+// ends asks that a log that was judged ends as the copy says.
+func (from *copied) ends(size uint64, root merkle.Hash) error {
+	if size != from.signed.Size || root != from.signed.Root {
+		return fmt.Errorf("its entries give root %v at size %d, the copy is signed for %v at %d", root, size, from.signed.Root, from.signed.Size)
+	}
+	return nil
 }
 
 // replay makes the state of an imported log, as a start does, and holds its end against the copy.
-func replay(ctx context.Context, options store.Options, from *copied) error {
+func replay(ctx context.Context, options store.Options, from *copied, report *RestoreReport) error {
 	s, err := store.Open(options)
 	if err != nil {
 		return err
@@ -262,26 +291,20 @@ func replay(ctx context.Context, options store.Options, from *copied) error {
 	c, err := committer.Open(s, committer.Options{
 		NowMs: func() int64 { return time.Now().UnixMilli() },
 		NowNs: func() int64 { return int64(time.Since(began)) },
-		Fatal: fatalRestore,
+		Fatal: stopUnknown,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
 	head, loss := c.Head(), c.Loss()
-	err = errors.Join(c.Close(ctx), s.Close())
-	switch {
-	case loss != nil:
-		return fmt.Errorf("the copy is not a sound ledger: %w", loss)
-	case err == nil && (head.Size != from.signed.Size || head.Root != from.signed.Root):
-		return fmt.Errorf("its entries give root %v at size %d, the copy is signed for %v at %d", head.Root, head.Size, from.signed.Root, from.signed.Size)
+	report.Epoch = c.Epoch().Number
+	if err := errors.Join(c.Close(ctx), s.Close()); err != nil {
+		return err
 	}
-	return err
-}
-
-// fatalRestore ends the process: what is in the folder aside counts for nothing.
-func fatalRestore(what string) {
-	fmt.Fprintln(os.Stderr, "restore: "+what)
-	os.Exit(ExitUnknownState)
+	if loss != nil {
+		return fmt.Errorf("the copy is not a sound ledger: %w", loss)
+	}
+	return from.ends(head.Size, head.Root)
 }
 
 // putInPlace moves the parts into the home, meta last.
@@ -318,14 +341,22 @@ func checkRestored(dir string) error {
 // ArchiveHead is what an archive holds.
 type ArchiveHead = archive.Head
 
-// VerifyArchive reads the whole archive of a log and computes every root again.
+// VerifyArchive reads the whole archive of a log and computes every root again. What is wrong with
+// it is a *VerifyFinding.
 func VerifyArchive(ctx context.Context, dir string, logID *[16]byte, key note.Verifier, progress func(done, size uint64)) (ArchiveHead, error) {
-	r, err := openArchive(dir, logID, key)
+	id, err := archivedLog(dir, logID, key)
 	if err != nil {
 		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
 	}
-	if err := r.Verify(ctx, progress); err != nil {
-		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
+	r, err := archive.OpenReader(nil, dir, id, key)
+	if err == nil {
+		err = r.Verify(ctx, progress)
+	}
+	if ctx.Err() != nil {
+		return ArchiveHead{}, ctx.Err()
+	}
+	if err != nil {
+		return ArchiveHead{}, &VerifyFinding{Err: err}
 	}
 	return r.Head(), nil
 }

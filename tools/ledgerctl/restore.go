@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -28,7 +29,7 @@ func (f *restoreFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.oldHome, "old-home", "", "what is left of the old home: its head file says how far it got")
 }
 
-// options returns what the flags say, with progress on a terminal.
+// options returns what the flags say.
 func (f *restoreFlags) options(a *app) (o sidecar.RestoreOptions, err error) {
 	if !f.sameEpoch && (f.newest > 0 || f.oldHome != "") {
 		return o, usagef("--newest and --old-home are the evidence for --same-epoch: a new epoch needs none")
@@ -38,7 +39,6 @@ func (f *restoreFlags) options(a *app) (o sidecar.RestoreOptions, err error) {
 	}
 	o.Key, err = a.keyOf(f.key)
 	o.NodeKey, o.SameEpoch, o.Newest, o.OldHome = f.nodeKey, f.sameEpoch, f.newest, f.oldHome
-	o.Progress = a.verifyProgress()
 	return o, err
 }
 
@@ -81,7 +81,7 @@ An interrupted restore is begun again by the same command.`,
 			if err != nil {
 				return err
 			}
-			return a.restored(&o, func() (sidecar.RestoreReport, error) { return sidecar.RestoreArchive(cmd.Context(), dir, id, o) })
+			return a.restored(&o, func() (sidecar.RestoreReport, error) { return sidecar.RestoreArchive(cmd.Context(), dir, id, &o) })
 		},
 	}
 	f.register(cmd)
@@ -115,10 +115,10 @@ type restoredJSON struct {
 // restored runs a restore and says what came of it.
 func (a *app) restored(o *sidecar.RestoreOptions, run func() (sidecar.RestoreReport, error)) error {
 	started := time.Now()
+	shown, stop := a.showEntries("restore")
+	o.Progress = shown
 	r, err := run()
-	if a.terminal(a.stderr) {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
-	}
+	stop()
 	if err != nil {
 		return err
 	}
@@ -170,12 +170,14 @@ type archiveJSON struct {
 }
 
 func (a *app) verifyArchive(ctx context.Context, dir string, id *[16]byte, key note.Verifier) error {
-	head, err := sidecar.VerifyArchive(ctx, dir, id, key, a.verifyProgress())
-	if a.terminal(a.stderr) {
-		fmt.Fprint(a.stderr, "\r\x1b[K")
+	shown, stop := a.showEntries("verify")
+	head, err := sidecar.VerifyArchive(ctx, dir, id, key, shown)
+	stop()
+	if finding := new(sidecar.VerifyFinding); errors.As(err, &finding) {
+		return refutedError{err}
 	}
 	if err != nil {
-		return refutedError{err}
+		return err
 	}
 	if a.json {
 		return printJSON(a.stdout, archiveJSON{head.Size, head.Root.String(), head.Segments})
