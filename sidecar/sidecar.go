@@ -156,6 +156,9 @@ func (s *Sidecar) storeOptions() store.Options {
 
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
+	if err := s.boundConnections(); err != nil {
+		return err
+	}
 	uds := &s.config.UDS
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
@@ -292,6 +295,7 @@ func (s *Sidecar) fatal(what string) {
 func (s *Sidecar) observe(info *committer.CommitInfo) {
 	if info.Entries > 0 {
 		s.roots.add(s.committer.Head())
+		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
 	s.metrics.Observe(info)
 }
