@@ -63,9 +63,9 @@ export class Client {
   }
 
   /** Whether to try again after an error: after a pause, or with another token where that helps. */
-  async #again(error, link, backoff, signal) {
+  async #again(error, link, used, backoff, signal) {
     if (signal?.aborted) return false;
-    if (wantsNewToken(error)) return this.#renew(link);
+    if (wantsNewToken(error)) return this.#renew(link, used);
     if (!retryable(error) || error.cause instanceof ClosedError) return false;
     if (link && error instanceof ReasonError && error.reason !== 'busy') await link.close();
     await sleep(backoff.next(error.retryAfterMs), undefined, { signal }).catch(() => {});
@@ -73,10 +73,11 @@ export class Client {
   }
 
   // Swaps the token of a connection for a newer one of the token file.
-  async #renew(link) {
+  async #renew(link, used) {
     if (!link || !this.options.tokenFile) return false;
+    if (link !== this.#link || link.token !== used) return true; // it was swapped since
     const token = this.options.readToken();
-    if (token.length === 0 || (token.equals(link.token) && link === this.#link)) return false;
+    if (token.length === 0 || token.equals(used)) return false;
     try {
       m.decodeOK(await link.call(m.AUTH, m.auth(token)));
       link.token = token;
@@ -96,9 +97,10 @@ export class Client {
     await this.#enter();
     try {
       for (let resent = false; ; ) {
-        let link;
+        let link, used;
         try {
           link = await this.#live();
+          used = link.token;
           const result = await this.#appendOnce(link, batch, resent);
           result.resent = resent;
           return result;
@@ -106,7 +108,7 @@ export class Client {
           const error = failure instanceof Fault ? new ProtocolError(failure.message) : failure;
           resent ||= error instanceof LostError || error instanceof ProtocolError;
           if (error instanceof ProtocolError) await link?.close();
-          if (await this.#again(error, link, backoff, signal)) continue;
+          if (await this.#again(error, link, used, backoff, signal)) continue;
           if (batch.triedLog) throw new OutcomeUnknownError(batch, error);
           throw error;
         }
@@ -157,14 +159,15 @@ export class Client {
   async #ask(type, payload, decode, signal) {
     const backoff = new Backoff();
     for (;;) {
-      let link;
+      let link, used;
       await this.#enter();
       try {
         link = await this.#live();
+        used = link.token;
         return decode(await link.call(type, payload));
       } catch (error) {
         if (error instanceof Fault) throw new ProtocolError(error.message);
-        if (!(await this.#again(error, link, backoff, signal))) throw error;
+        if (!(await this.#again(error, link, used, backoff, signal))) throw error;
       } finally {
         this.#leave();
       }

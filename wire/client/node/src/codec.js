@@ -13,7 +13,7 @@ export const STAMP = 24;
 const MAX_AMOUNT = (1n << 128n) - 1n;
 const U64 = (1n << 64n) - 1n;
 const hasCounterparty = (kind) => kind === 3 || kind === 9;
-const hasRef = (kind) => kind === 7 || kind === 8 || kind === 9;
+const hasRef = (kind) => kind === 7 || kind === 8 || kind === 9 || kind === 240;
 
 const nameChars = /^[A-Za-z0-9:/\-_.@]*/;
 const assetChars = /^[A-Z0-9.\-]*/;
@@ -174,6 +174,31 @@ function checkSized(e, fromClient) {
   const good = 72 + nameChars.exec(e.latin1Slice(72, names))[0].length;
   if (good !== names) throw new Fault('malformed', good, 'name has a byte outside A-Z a-z 0-9 : / - _ . @');
   for (let i = used; i < e.length; i++) if (e[i]) throw new Fault('malformed', i, 'padding is not zero');
+  if (kind === 240) checkEpoch(e);
+}
+
+function checkEpoch(e) {
+  const said = decodeEntry(e);
+  const wrong = [
+    [said.account !== 'epoch', 4, 'the account of an Epoch is epoch'],
+    [said.memo.length < 48 || said.memo.length > 304, 6, 'the memo of an Epoch has 48 to 304 bytes'],
+    [isZero(said.nonce, 0, 16), 16, 'the log id is zero'],
+    [said.amount > U64, 40, 'the number of an epoch is above 2^64-1'],
+    [said.nonce.equals(said.ref), 48, 'the old log id is the new one'],
+    [said.asset !== '', 64, 'an Epoch has no asset'],
+  ].find(([is]) => is);
+  if (wrong) throw new Fault('malformed', wrong[1], wrong[2]);
+  const bad = said.memo.subarray(48).findIndex((c) => c < 0x20 || c > 0x7e);
+  if (bad >= 0) throw new Fault('malformed', 72 + 5 + 48 + bad, 'the reason is not printable ASCII');
+}
+
+/** Throws Fault unless b is exactly one record: an entry and its stamp. */
+export function checkRecord(b) {
+  const size = sizedEntry(b, 0, b.length);
+  checkEntry(b.subarray(0, size), false);
+  if (b.length < size + STAMP) throw new Fault('malformed', b.length, 'stamp is cut off');
+  if (b[3] === 240 && !isZero(b, size, size + STAMP)) throw new Fault('malformed', size, 'the stamp of an Epoch is not zero');
+  if (b.length > size + STAMP) throw new Fault('malformed', size + STAMP, 'bytes follow the record');
 }
 
 export const nameFault = (text) => {

@@ -1,6 +1,6 @@
 // Requests as bytes, and answers from bytes, without I/O: docs/PROTOCOL.md, section 5.
 
-import { STAMP, assetBytes, checkAsset, checkEntry, decodeEntry, nameFault, sizedEntry } from './codec.js';
+import { STAMP, assetBytes, checkAsset, checkRecord, decodeEntry, nameFault, sizedEntry } from './codec.js';
 import { Fault, reasonName } from './errors.js';
 
 export const HELLO = 0x01, WELCOME = 0x02, AUTH = 0x03, OK = 0x04, APPEND = 0x10, APPENDED = 0x11, ROOTS = 0x20,
@@ -110,7 +110,7 @@ class Reader {
     let size;
     try {
       size = sizedEntry(this.b, start, this.b.length);
-      checkEntry(this.b.subarray(start, start + size), false);
+      checkRecord(this.b.subarray(start, start + size + STAMP));
     } catch (fault) {
       throw new Fault(fault.reason, fault.offset + start, fault.detail);
     }

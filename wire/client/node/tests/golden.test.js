@@ -49,7 +49,7 @@ const writers = {
 const decoders = {
   welcome: m.decodeWelcome, ok: m.decodeOK, appended: m.decodeAppended, roots_answer: m.decodeRoots, entries_answer: m.decodeEntries,
   account_answer: m.decodeAccount, prove_answer: m.decodeProof, watch_answer: m.decodeWatched, error: m.decodeError,
-  entry: codec.checkEntry, status_answer: JSON.parse,
+  entry: codec.checkEntry, record: codec.checkRecord, status_answer: JSON.parse,
   frame: (b) => assert.equal(codec.parseHeader(b, 0, codec.DEFAULT_MAX_FRAME).length + 16, b.length),
 };
 const checkedByServer = new Set(['hello', 'auth', 'append', 'roots', 'entries', 'account', 'prove', 'status', 'watch']);

@@ -210,11 +210,11 @@ class AsyncClient:
                 self._link = await _connect(self.options)
             return self._link
 
-    async def _again(self, error: BaseException, link: Union[_Link, None], backoff: Backoff) -> bool:
-        """Whether to try again, after what it takes."""
+    async def _again(self, error: BaseException, link: Union[_Link, None], used: bytes, backoff: Backoff) -> bool:
+        """Whether to try again after an error of a request that used a token."""
         cause = error.cause if isinstance(error, _Lost) else error
         if wants_new_token(cause):
-            return await self._renew(link)
+            return await self._renew(link, used)
         again, after = retryable(cause)
         if not again and not isinstance(cause, (OSError, EOFError)):
             return False
@@ -223,11 +223,13 @@ class AsyncClient:
         await asyncio.sleep(backoff.next(after))
         return not self._closed
 
-    async def _renew(self, link: Union[_Link, None]) -> bool:
+    async def _renew(self, link: Union[_Link, None], used: bytes) -> bool:
         if link is None or not self.options.token_file:
             return False
+        if link is not self._link or link.conversation.token != used:
+            return True  # it was swapped since
         token = self.options.read_token()
-        if not token or token == link.conversation.token and link is self._link:
+        if not token or token == used:
             return False
         try:
             expect(await link.call(m.AUTH, m.auth(token)), m.OK)
@@ -247,8 +249,10 @@ class AsyncClient:
         backoff, resent = Backoff(), False
         while True:
             link: Union[_Link, None] = None
+            used = b""
             try:
                 link = await self._live()
+                used = link.conversation.token
                 welcome = link.conversation.welcome
                 assert welcome is not None
                 batch.check(welcome)
@@ -269,7 +273,7 @@ class AsyncClient:
                 resent = resent or isinstance(error, (_Lost, ProtocolError, Fault))
                 if isinstance(error, (ProtocolError, Fault)) and link is not None:
                     await link.close()
-                if await self._again(error, link, backoff):
+                if await self._again(error, link, used, backoff):
                     continue
                 cause = error.cause if isinstance(error, _Lost) else error
                 if batch._tried_log:
@@ -280,13 +284,15 @@ class AsyncClient:
         backoff = Backoff()
         while True:
             link: Union[_Link, None] = None
+            used = b""
             try:
                 link = await self._live()
+                used = link.conversation.token
                 return decode(expect(await link.call(kind, payload), kind + 1))
             except Fault as fault:
                 raise ProtocolError(str(fault)) from fault
             except (OSError, EOFError, LedgerError) as error:
-                if not await self._again(error, link, backoff):
+                if not await self._again(error, link, used, backoff):
                     raise error.cause if isinstance(error, _Lost) else error
 
     async def _stream(self, kind: int, payload: bytes, decode: Callable[[bytes], T]) -> AsyncIterator[T]:

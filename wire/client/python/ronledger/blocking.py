@@ -193,24 +193,26 @@ class Client:
             deadline = _deadline(timeout)
             backoff = Backoff()
             while True:
+                used = b""
                 try:
                     link = self._live()
+                    used = link.conversation.token
                     payload_back = expect(link.wait(link.send(kind, payload, deadline), deadline), answer or kind + 1)
                     return decode(payload_back)
                 except Fault as fault:
                     self._drop()
                     raise ProtocolError(str(fault)) from fault
                 except (OSError, EOFError, LedgerError) as error:
-                    if not self.recover(error, backoff, deadline):
+                    if not self.recover(error, backoff, deadline, used):
                         raise
 
-    def recover(self, error: BaseException, backoff: Backoff, deadline: Union[float, None]) -> bool:
-        """Whether to try again after an error: after a pause, on a new connection or
-        with a new token where that helps."""
+    def recover(self, error: BaseException, backoff: Backoff, deadline: Union[float, None], used: bytes) -> bool:
+        """Whether to try again after an error of a request that used a token: after a
+        pause, on a new connection or with a new token where that helps."""
         if isinstance(error, (OSError, EOFError)) or isinstance(error, ProtocolError):
             self._drop()
         if wants_new_token(error):
-            return self._renew(deadline)
+            return self._renew(deadline, used)
         again, after = retryable(error)
         if not again and not isinstance(error, (OSError, EOFError)):
             return False
@@ -222,12 +224,14 @@ class Client:
         time.sleep(pause)
         return True
 
-    def _renew(self, deadline: Union[float, None]) -> bool:
+    def _renew(self, deadline: Union[float, None], used: bytes) -> bool:
         """Swaps the token of the connection for a newer one of the token file."""
         if self._link is None or not self.options.token_file:
             return False
+        if self._link.conversation.token != used:
+            return True  # it was swapped since
         token = self.options.read_token()
-        if not token or token == self._link.conversation.token:
+        if not token or token == used:
             return False
         try:
             expect(self._link.wait(self._link.send(m.AUTH, m.auth(token), deadline), deadline), m.OK)
@@ -321,6 +325,7 @@ class Pipeline:
         self._link: Union[Link, None] = client._link  # over which the requests went
         self._backoff = Backoff()
         self._resent: set[int] = set()
+        self._used: dict[int, bytes] = {}  # the token under which a request was sent
 
     def max_inflight(self) -> int:
         link = self._client._link
@@ -343,7 +348,9 @@ class Pipeline:
         if batch._tried_log not in (b"", link.welcome.log_id):
             raise LedgerReplacedError("another ledger answers than the one that may have booked this")
         batch._tried_log = link.welcome.log_id
-        return link.send(m.APPEND, batch.payload(), deadline)
+        request = link.send(m.APPEND, batch.payload(), deadline)
+        self._used[request] = link.conversation.token
+        return request
 
     def _lost(self) -> None:
         self._client._drop()
@@ -352,6 +359,7 @@ class Pipeline:
     def _forget(self) -> None:
         """No answers come any more to what was sent."""
         self._link = None
+        self._used.clear()
         self._resent.update(id(batch) for batch, request in self.shipments if request)
         self.shipments = deque((batch, 0) for batch, _ in self.shipments)
 
@@ -379,6 +387,7 @@ class Pipeline:
                 self._fail(error, deadline)
             else:
                 self.shipments.popleft()
+                self._used.pop(request, None)
                 result.resent = id(batch) in self._resent
                 self._resent.discard(id(batch))
                 batch._tried_log = b""
@@ -394,11 +403,12 @@ class Pipeline:
     def _fail(self, error: BaseException, deadline: Union[float, None]) -> None:
         """Makes the oldest batch ready for another try, or raises."""
         batch, request = self.shipments[0]
+        used = self._used.pop(request, b"")
         if isinstance(error, (OSError, EOFError, ProtocolError)):
             self._lost()
         elif request:
             self.shipments[0] = (batch, 0)
-        again = self._client.recover(error, self._backoff, deadline)
+        again = self._client.recover(error, self._backoff, deadline, used)
         if self._client._link is None:
             self._forget()
         if again:

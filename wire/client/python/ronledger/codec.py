@@ -16,7 +16,7 @@ KINDS = {
 }
 KIND_NAMES = {number: name for name, number in KINDS.items()} | {240: "Epoch"}
 HAS_COUNTERPARTY = frozenset({3, 9})
-HAS_REF = frozenset({7, 8, 9})
+HAS_REF = frozenset({7, 8, 9, 240})
 
 DEFAULT_MAX_FRAME = 1 << 20
 FRAME_HEADER = struct.Struct("<IBBHQ")  # length, type, flags, zero, request id
@@ -193,6 +193,37 @@ def _check_sized(e: bytes, from_client: bool) -> None:
     for i in range(used, len(e)):
         if e[i]:
             raise Fault("malformed", i, "padding is not zero")
+    if kind == 240:
+        _check_epoch(e)
+
+
+def _check_epoch(e: bytes) -> None:
+    said = decode_entry(e)
+    wrong = (
+        (said.account != "epoch", 4, "the account of an Epoch is epoch"),
+        (not 48 <= len(said.memo) <= 304, 6, "the memo of an Epoch has 48 to 304 bytes"),
+        (said.nonce == NO_REF, 16, "the log id is zero"),
+        (said.amount >> 64 != 0, 40, "the number of an epoch is above 2^64-1"),
+        (said.ref == said.nonce, 48, "the old log id is the new one"),
+        (said.asset != "", 64, "an Epoch has no asset"),
+    )
+    for is_wrong, offset, detail in wrong:
+        if is_wrong:
+            raise Fault("malformed", offset, detail)
+    if not is_text(said.memo[48:]):
+        raise Fault("malformed", 72 + 5 + 48 + text_fault(said.memo[48:]), "the reason is not printable ASCII")
+
+
+def check_record(b: bytes) -> None:
+    """Raises Fault unless b is exactly one record: an entry and its stamp."""
+    size = sized_entry(b, 0, len(b))
+    check_entry(b[:size], from_client=False)
+    if len(b) < size + STAMP_SIZE:
+        raise Fault("malformed", len(b), "stamp is cut off")
+    if b[3] == 240 and any(b[size:size + STAMP_SIZE]):
+        raise Fault("malformed", size, "the stamp of an Epoch is not zero")
+    if len(b) > size + STAMP_SIZE:
+        raise Fault("malformed", size + STAMP_SIZE, "bytes follow the record")
 
 
 def decode_entry(e: bytes) -> Entry:

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import NamedTuple, Union
 
-from .codec import STAMP_SIZE, Entry, check_asset, check_entry, decode_entry, is_text, name_fault, sized_entry, text_fault
+from .codec import STAMP_SIZE, Entry, check_asset, check_record, decode_entry, is_text, name_fault, sized_entry, text_fault
 from .errors import Fault, reason_name
 
 HELLO, WELCOME, AUTH, OK = 0x01, 0x02, 0x03, 0x04
@@ -258,7 +258,7 @@ class _Reader:
         start = self.at
         try:
             size = sized_entry(self.payload, start, len(self.payload))
-            check_entry(self.payload[start:start + size], from_client=False)
+            check_record(self.payload[start:start + size + STAMP_SIZE])
         except Fault as fault:
             raise Fault(fault.reason, fault.offset + start, fault.detail) from None
         raw = self.take(size + STAMP_SIZE)

@@ -17,7 +17,7 @@ NONCE, ROOT = bytes(range(0x10, 0x20)), bytes(range(0x40, 0x60))
 DECODERS = {
     "welcome": m.decode_welcome, "ok": m.decode_ok, "appended": m.decode_appended, "roots_answer": m.decode_roots,
     "entries_answer": m.decode_entries, "account_answer": m.decode_account, "prove_answer": m.decode_proof,
-    "watch_answer": m.decode_watched, "error": m.decode_error, "entry": codec.check_entry, "status_answer": json.loads,
+    "watch_answer": m.decode_watched, "error": m.decode_error, "entry": codec.check_entry, "record": codec.check_record, "status_answer": json.loads,
 }
 
 
