@@ -89,6 +89,10 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
         { echo "hledger cannot be installed here: it is a package of Debian, or see https://hledger.org/install.html" >&2; exit 1; }
     ORACLE_ENTRIES={{ENTRIES}} go test -tags oracle ./sidecar/sidecartest -run '^TestOracle' -count 1 -timeout 10m -v
 
+# by how much a flood and 500 unfinished handshakes lengthen the wait of another uid, in so many rounds; needs root, and a quiet machine
+flood ROUNDS="9":
+    FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
+
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
