@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -126,7 +127,24 @@ func (s *Sidecar) openLedger() error {
 	if err != nil {
 		return err
 	}
-	return s.identify()
+	if err := s.identify(); err != nil {
+		return err
+	}
+	return s.resumeStable()
+}
+
+// resumeStable takes up the stable series. What it has published and the ledger does
+// not hold makes the ledger read-only.
+func (s *Sidecar) resumeStable() error {
+	key, err := note.NewVerifier(s.identity.VerifyKey)
+	if err != nil {
+		return fmt.Errorf("read the verifier key: %w", err)
+	}
+	loss, err := s.roots.stable.load(key, s.committer.Head().Size, s.roots.prover.RootAt)
+	if loss != nil {
+		s.committer.EnterSafeMode(loss)
+	}
+	return err
 }
 
 // identify loads the keys, which are those of the epoch in force.
