@@ -57,13 +57,13 @@ take its reads away. It is not ready.`,
 
 // greet says HELLO without a token.
 func (a *app) greet(ctx context.Context) (*client.Client, error) {
-	o, err := a.options()
+	socket, err := a.socketPath()
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Dial(ctx, client.Options{Name: "ledgerctl health", Socket: o.Socket})
+	c, err := client.Dial(ctx, client.Options{Name: "ledgerctl health", Socket: socket})
 	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", o.Socket, err)
+		return nil, fmt.Errorf("connect to %s: %w", socket, err)
 	}
 	return c, nil
 }
