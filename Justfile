@@ -85,6 +85,10 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
 
+# render the manifests, decode them strictly, hold them against the sidecar; Dockerfile and systemd unit too
+k8s-check:
+    cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+
 # the documents: links, recipes, commands
 docs:
     go test -run '^TestDocs' -count 1 -v .
