@@ -49,7 +49,7 @@ type rootsPage struct {
 }
 
 // newRootsSource is made before the committer opens: the ring takes what becomes
-// durable from then on.
+// durable from then on. The key to sign with is set when the epoch is known.
 func newRootsSource(s *Sidecar) *rootsSource {
 	return &rootsSource{
 		head:  func() *committer.Head { return s.committer.Head() },
@@ -61,7 +61,7 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		record: s.store.Record,
 		prover: newProver(s.store),
 		signer: &checkpointSigner{
-			key: s.identity.signer, head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
+			head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
 			refuted: func(err error) {
 				s.committer.EnterSafeMode(&committer.Loss{What: "a root is refuted by the log: " + err.Error()})
 			},

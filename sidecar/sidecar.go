@@ -34,7 +34,8 @@ type Sidecar struct {
 	home     *home
 	identity *Identity
 	keys     *tokenKeyFiles
-	logID    [16]byte
+	logID    [16]byte // of the epoch in force
+	epoch    uint64
 	hash     merkle.HashKind
 
 	store     *store.Store
@@ -101,7 +102,7 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	return s, nil
 }
 
-// openLedger opens the store, recovers the ledger and loads keys.
+// openLedger opens the store, recovers the ledger and loads its keys.
 func (s *Sidecar) openLedger() error {
 	var err error
 	if s.hash, err = merkle.ParseHashKind(s.config.Accumulator.Hash); err != nil {
@@ -110,12 +111,7 @@ func (s *Sidecar) openLedger() error {
 	if s.store, err = store.Open(s.storeOptions()); err != nil {
 		return err
 	}
-	meta := s.store.Meta()
-	s.logID, s.hash = meta.LogID, merkle.HashKind(meta.Hash)
-	if s.identity, err = s.home.identity(s.config, meta.LogID, s.hash); err != nil {
-		return err
-	}
-	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
+	s.hash = merkle.HashKind(s.store.Meta().Hash)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
@@ -126,7 +122,22 @@ func (s *Sidecar) openLedger() error {
 		NowNs:   func() int64 { return s.sinceStart(time.Now()) },
 		Observe: s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return s.identify()
+}
+
+// identify loads the keys, which are those of the epoch in force.
+func (s *Sidecar) identify() (err error) {
+	epoch := s.committer.Epoch()
+	s.logID, s.epoch = epoch.LogID, epoch.Number
+	if s.identity, err = s.home.identity(s.config, s.logID, s.hash); err != nil {
+		return err
+	}
+	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
+	s.roots.signer.key = s.identity.signer
+	return nil
 }
 
 func (s *Sidecar) storeOptions() store.Options {
@@ -259,7 +270,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 
 // fatal ends the process when the state of the log is unknown. It does not return.
 func (s *Sidecar) fatal(what string) {
-	s.metrics.logFailed()
+	if s.metrics != nil { // nil while the store opens
+		s.metrics.logFailed()
+	}
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
 	os.Exit(ExitUnknownState)
@@ -269,6 +282,7 @@ func (s *Sidecar) fatal(what string) {
 func (s *Sidecar) observe(info *committer.CommitInfo) {
 	if info.Entries > 0 {
 		s.roots.add(s.committer.Head())
+		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
 	s.metrics.Observe(info)
 }
@@ -305,7 +319,7 @@ func (s *Sidecar) welcome() wire.Welcome {
 	return wire.Welcome{
 		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
 		MaxEntriesPerRequest: uint32(s.config.Limits.MaxEntriesPerRequest),
-		LogID:                s.logID, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
+		LogID:                s.logID, Epoch: s.epoch, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
 		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,
 	}
 }

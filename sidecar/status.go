@@ -17,6 +17,7 @@ type Status struct {
 	Profile  string `json:"profile"`
 	Name     string `json:"name"`
 	LogID    string `json:"log_id"`
+	Epoch    uint64 `json:"epoch"`
 	Hash     string `json:"hash"`
 
 	Size   uint64      `json:"size"`
@@ -45,7 +46,7 @@ func (s *Sidecar) Status() Status {
 	head, stats := s.committer.Head(), s.committer.Stats()
 	tail, _ := s.store.Last() // what fails to be read is shown as unknown
 	status := Status{
-		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Hash: s.hash.String(),
+		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Epoch: s.epoch, Hash: s.hash.String(),
 		Size: head.Size, Root: head.Root, RootMs: head.TimeMs, Oldest: tail.First,
 		CheckpointSize: s.store.Mark().Size, Replayed: s.committer.Recovered().Replayed,
 		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
