@@ -38,6 +38,7 @@ var imports = map[string][]string{
 	"sidecar":             {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store"},
 	"sidecar/ron-ledgerd": {"sidecar"},
 	"sidecar/sidecartest": {all},
+	"k8s/example":         {"wire/client", "wire"},
 	"tools/ledgerctl":     {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
 }
 
