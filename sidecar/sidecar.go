@@ -155,6 +155,9 @@ func (s *Sidecar) storeOptions() store.Options {
 
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
+	if err := s.boundConnections(); err != nil {
+		return err
+	}
 	uds := &s.config.UDS
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
