@@ -46,6 +46,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -165,6 +166,12 @@ func (s *Sidecar) openDoors() error {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -248,6 +255,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
+	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()
