@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -47,6 +48,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -90,8 +92,8 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	if config.Profile == Micronode {
 		s.fs = store.Memory()
 	}
-	if config.Memory.Limit > 0 {
-		debug.SetMemoryLimit(int64(config.Memory.Limit))
+	if limit := config.softMemoryLimit(); limit > 0 {
+		debug.SetMemoryLimit(int64(limit))
 	}
 	if s.home, err = openHome(config); err != nil {
 		return nil, err
@@ -129,7 +131,24 @@ func (s *Sidecar) openLedger() error {
 	if err != nil {
 		return err
 	}
-	return s.identify()
+	if err := s.identify(); err != nil {
+		return err
+	}
+	return s.resumeStable()
+}
+
+// resumeStable takes up the stable series. What it has published and the ledger does
+// not hold makes the ledger read-only.
+func (s *Sidecar) resumeStable() error {
+	key, err := note.NewVerifier(s.identity.VerifyKey)
+	if err != nil {
+		return fmt.Errorf("read the verifier key: %w", err)
+	}
+	loss, err := s.roots.stable.load(key, s.committer.Head().Size, s.roots.prover.RootAt)
+	if loss != nil {
+		s.committer.EnterSafeMode(loss)
+	}
+	return err
 }
 
 // identify loads the keys, which are those of the epoch in force.
@@ -165,7 +184,8 @@ func (s *Sidecar) openDoors() error {
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
-	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: s.config.UDS.Mode.FileMode()}); err != nil {
+	uds := &s.config.UDS
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
 		return err
 	}
 	s.accept.Go(s.acceptLoop)
@@ -179,6 +199,12 @@ func (s *Sidecar) startBehindDoors() (err error) {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	return nil
 }
@@ -255,6 +281,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
+	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()
