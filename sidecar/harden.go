@@ -31,7 +31,7 @@ func (s *Sidecar) Harden() {
 func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 	readWrite = []string{s.config.Home, filepath.Dir(s.Socket())}
 	readOnly = []string{"/proc"}
-	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile} {
+	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA} {
 		if file == "" {
 			continue
 		}

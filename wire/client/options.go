@@ -34,9 +34,11 @@ type Options struct {
 	// Name appears in the server's log. At most 64 bytes of printable ASCII.
 	Name string
 
-	// CheckServer looks at a connection before the token is sent over it, for
-	// instance at the uid of the peer. Default: no check, the folder of the
-	// socket is trusted.
+	// CheckServer looks at a connection before the token is sent over it; RequireUID
+	// asks who runs the server. Default: it has to be this process's uid, root, or
+	// the owner of the socket's folder, who alone could have put the socket there.
+	// A server of another uid in a shared folder such as /tmp needs RequireUID.
+	// With Dial there is no default.
 	CheckServer func(net.Conn) error
 
 	// Dial replaces how Socket is connected to.
