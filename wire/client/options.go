@@ -27,8 +27,9 @@ type Options struct {
 	// peer of its own uid.
 	Token []byte
 
-	// TokenFile holds a token as text. It is read again at every connect, so that
-	// a token can be exchanged under a running application. Not with Token.
+	// TokenFile holds a token as text. It is read again at every connect, and when
+	// the server refuses the token of a live connection, so that a token can be
+	// exchanged under a running application. Not with Token.
 	TokenFile string
 
 	// Name appears in the server's log. At most 64 bytes of printable ASCII.
