@@ -48,6 +48,7 @@ type Sidecar struct {
 	disk      *diskWatcher
 	headSync  *headSyncer
 	archiver  *archiver // nil: there is no archive
+	snapshots snapshotter
 
 	admission *admission
 	requests  *sync.Pool
