@@ -45,11 +45,11 @@ lint:
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestFaultsAt|TestSimulation)|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
@@ -58,6 +58,22 @@ fuzz TIME="30s":
 # kill the sidecar amid an append of the bank journal, so many rounds
 crash ROUNDS=env("CRASH_ROUNDS", "50"):
     CRASH_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestCrash' -count 1 -timeout 60m -v
+
+# kill the sidecar so many times amid the appends of several writers, and hold what is left against their journals
+kills ROUNDS=env("KILL_ROUNDS", "500"):
+    KILL_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestKills' -count 1 -timeout 60m -v
+
+# let faults meet every STRIDE-th system call of a short run of the real program: SIGKILL, errors, short writes (amd64)
+syscalls STRIDE="1":
+    SYSCALL_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestSystemCalls' -count 1 -timeout 120m -v
+
+# small, full and failing file systems in a mount namespace, and so many power cuts on ext4 (as root, with loop devices)
+mounts CUTS=env("POWER_CUTS", "100"):
+    POWER_CUTS={{CUTS}} go test ./sidecar/sidecartest -run '^TestMounts' -count 1 -timeout 60m -v
+
+# make the golden homes that are named in golden_test.go and missing, once for a release
+golden-homes:
+    GOLDEN_HOMES=make go test ./sidecar/sidecartest -run '^TestGoldenHomes' -count 1 -timeout 10m -v
 
 # hold the ledger against the independent model of its rules, over so many entries
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
@@ -80,6 +96,10 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
     @command -v hledger >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends hledger; } || \
         { echo "hledger cannot be installed here: it is a package of Debian, or see https://hledger.org/install.html" >&2; exit 1; }
     ORACLE_ENTRIES={{ENTRIES}} go test -tags oracle ./sidecar/sidecartest -run '^TestOracle' -count 1 -timeout 10m -v
+
+# by how much a flood and 500 unfinished handshakes lengthen the wait of another uid, in so many rounds; needs root, and a quiet machine
+flood ROUNDS="9":
+    FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
 
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":

@@ -33,7 +33,7 @@ func (c *Committer) cutCheckpoint(p *pending) *checkpointJob {
 	}
 	rows.Mark = store.Mark{
 		Size: l.seq, Root: p.commit.Root, TimeMs: p.commit.TimeMs,
-		NextAccount: l.nextAccount, Frontier: rawHashes(l.frontier.Hashes()),
+		NextAccount: l.nextAccount, Frontier: rawHashes(l.frontier.Hashes()), Epoch: l.epoch.row(),
 	}
 	job := &checkpointJob{interval: l.interval, rows: rows}
 	l.frozen, l.current = l.current, newRecent(c.options.CheckpointEntries)

@@ -106,6 +106,8 @@ type Committer struct {
 	spare  *store.Checkpoint
 
 	recovered Recovered
+	epoch     Epoch
+	trusting  bool // recover does not hold the log against the head file: what that knows beyond it is accepted as lost
 }
 
 // inFlight is how many commits exist: one open, one with the writer, and those
@@ -116,6 +118,27 @@ const inFlight = 4
 // log behind the newest checkpoint through the code that commits, and compares
 // every root.
 func Open(s *store.Store, o Options) (*Committer, error) {
+	c, err := newCommitter(s, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.recover(); err != nil {
+		return nil, fmt.Errorf("recover the ledger: %w", err)
+	}
+	if err := c.settleEpoch(); err != nil {
+		return nil, fmt.Errorf("recover the ledger: %w", err)
+	}
+	durable := c.ledger.seq
+	c.ended.Go(func() { c.write(durable) })
+	c.ended.Go(c.publish)
+	c.startFilter()
+	c.ended.Go(c.checkpoints)
+	c.ended.Go(c.run)
+	return c, nil
+}
+
+// newCommitter returns a committer that has not begun.
+func newCommitter(s *store.Store, o Options) (*Committer, error) {
 	if o.NowMs == nil || o.NowNs == nil || o.Fatal == nil {
 		return nil, errors.New("open committer: NowMs, NowNs and Fatal are required")
 	}
@@ -136,15 +159,6 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 		c.recycled <- new(pending)
 	}
 	c.open = new(pending)
-	if err := c.recover(); err != nil {
-		return nil, fmt.Errorf("recover the ledger: %w", err)
-	}
-	durable := c.ledger.seq
-	c.ended.Go(func() { c.write(durable) })
-	c.ended.Go(c.publish)
-	c.startFilter()
-	c.ended.Go(c.checkpoints)
-	c.ended.Go(c.run)
 	return c, nil
 }
 

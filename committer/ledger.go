@@ -50,6 +50,8 @@ type ledger struct {
 	highest     wire.Nonce // no nonce above it is in the store: UUIDv7 needs no look-up
 	filter      *identityFilter
 	window      uint64 // entries whose identity is remembered; 0 = all, for ever
+	epoch       Epoch  // in force behind seq
+	alone       bool   // the entry that is judged is a commit of its own, not of a client: it may be an Epoch
 
 	current recent
 	frozen  recent

@@ -47,7 +47,11 @@ func (c *Committer) recover() error {
 	if mark.Size == 0 {
 		head.Root = c.kind().Empty()
 	}
-	if loss := headDiffers(c.store.Head(), mark.Size, mark.Root); loss != nil {
+	known := c.store.Head()
+	if c.trusting {
+		known = store.HeadSlot{}
+	}
+	if loss := headDiffers(known, mark.Size, mark.Root); loss != nil {
 		c.EnterSafeMode(loss)
 	}
 	for commit, err := range c.store.Commits(mark.Size + 1) {
@@ -59,7 +63,7 @@ func (c *Committer) recover() error {
 			return fmt.Errorf("replay the commit at %d: %w", commit.First, err)
 		}
 		if loss == nil {
-			loss = headDiffers(c.store.Head(), commit.Last(), commit.Root)
+			loss = headDiffers(known, commit.Last(), commit.Root)
 		}
 		if loss != nil {
 			c.EnterSafeMode(loss)
@@ -70,7 +74,7 @@ func (c *Committer) recover() error {
 	c.lastMs = head.TimeMs
 	c.recovered = Recovered{MarkSize: mark.Size, Size: head.Size, Replayed: head.Size - mark.Size}
 	c.head.Store(head)
-	if known := c.store.Head(); c.Loss() == nil && known.Seq > head.Size {
+	if c.Loss() == nil && known.Seq > head.Size {
 		c.EnterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
 			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost",
 			head.Size, known.Seq, head.Size+1, known.Seq)})
@@ -113,7 +117,7 @@ func (c *Committer) restore(mark store.Mark) error {
 		store: c.store, accounts: newAccountTable(c.options.CacheAccounts), sums: make(map[wire.Asset]*sum),
 		seq: mark.Size, nextAccount: max(mark.NextAccount, 1), frontier: frontier, window: c.options.WindowEntries,
 		current: newRecent(c.options.CheckpointEntries), rows: new(store.Checkpoint), interval: 1,
-		find: c.find,
+		find: c.find, epoch: epochAt(&mark, c.store.Meta()),
 	}
 	supplies, err := c.store.Supplies()
 	if err != nil {
@@ -128,6 +132,9 @@ func (c *Committer) restore(mark store.Mark) error {
 		l.filter = newIdentityFilter(c.options.FilterBytes)
 	}
 	c.ledger, c.cutAt = l, mark.Size
+	if err := c.checkEpoch(); err != nil {
+		return err
+	}
 	c.tiles, err = merkle.RestoreTiles(c.kind(), mark.Size, c.storedTile)
 	return err
 }
@@ -153,6 +160,11 @@ func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 			"the log goes on at sequence number %d behind %d: entries are missing", commit.First, l.seq)}, nil
 	}
 	groups := commit.Groups
+	l.alone = commit.Count == 1 && len(groups) == 0
+	defer func() { l.alone = false }()
+	if loss := checkRecords(commit); loss != nil {
+		return loss, nil
+	}
 	for i := 0; i < commit.Count; {
 		r := Request{}
 		last := commit.Count
@@ -188,6 +200,19 @@ func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 	c.noteRoot(commit)
 	c.settleReplay()
 	return nil, nil
+}
+
+// checkRecords decodes the records of a commit: the rules take entries of valid shape alone.
+func checkRecords(commit *store.Commit) *Loss {
+	start := uint32(0)
+	for i, end := range commit.Ends {
+		b := commit.Records[start:end]
+		if record, fault := wire.NextRecord(b); !fault.OK() || len(record) != len(b) {
+			return &Loss{What: fmt.Sprintf("the record at sequence number %d does not decode: %v", commit.First+uint64(i), fault)}
+		}
+		start = end
+	}
+	return nil
 }
 
 // settleReplay empties the open commit and writes a checkpoint when an interval

@@ -22,6 +22,8 @@ func (l *ledger) reverse(a *account, e wire.Entry) verdict {
 	switch {
 	case original.Kind() == wire.KindReverse:
 		return rejected(wire.ReasonUnknownRef, refReversal)
+	case original.Kind() == wire.KindEpoch:
+		return rejected(wire.ReasonUnknownRef, refEpoch)
 	case original.Asset() != e.Asset():
 		return otherAsset(original.Asset(), e.Asset())
 	case original.Amount() != e.Amount():

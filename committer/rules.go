@@ -19,6 +19,7 @@ const (
 	refNoHold      = "ref names an entry that is not a Hold"
 	refOtherAmount = "a reversal is whole: amount differs from the original's"
 	refReversal    = "a reversal cannot be reversed"
+	refEpoch       = "ref names the beginning of an epoch, which moved nothing"
 	refReversed    = "the entry that ref names was reversed before"
 	holdInUse      = "a part of the hold was captured or released: reverse that first"
 )
@@ -46,6 +47,8 @@ func (l *ledger) apply(a *account, e wire.Entry) verdict {
 		return l.capture(a, e)
 	case wire.KindReverse:
 		return l.reverse(a, e)
+	case wire.KindEpoch:
+		return l.beginEpoch(e)
 	}
 	return rejected(wire.ReasonUnknownKind, "kind is none that a client can send")
 }

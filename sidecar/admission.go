@@ -15,15 +15,19 @@ const requestBytes = 1 << 10
 // admit at once (concurrency.prevalidators), how many requests wait for that
 // (queues.ingress), and how many bytes of requests are not yet answered
 // (limits.inflight_bytes). Turns go round among the uids that wait for one; of a bound,
-// a uid gets at most its committer.Share, so that one that floods leaves room.
+// a uid gets at most its committer.Share, so that one that floods leaves room. While
+// several uids send, a pace holds each of them to little at a time besides.
 //
-// Invariant: bytes == Σ byUID <= bytesMax; waiting.Len() <= waitingMax; while anyone
-// waits, turns == 0.
+// A request passes through hold, enter, leave, passed and release, in this order.
+//
+// Invariant: bytes == Σ byUID <= bytesMax; waiting.Len() + pace.parked <= waitingMax;
+// while anyone waits in waiting, turns == 0.
 type admission struct {
 	mu                  sync.Mutex
 	turns               int // that are free
 	waiting             committer.Lanes[chan<- struct{}]
 	waitingMax          int
+	pace                pace
 	bytes, bytesMax     int64
 	byUID               map[uint32]int64
 	requests            int    // that hold bytes
@@ -60,22 +64,31 @@ func (a *admission) release(uid uint32, n int64) {
 	}
 }
 
-// enter waits for a turn, or says busy when too many wait already. The channel is the
-// caller's, empty, with room for one.
-func (a *admission) enter(uid uint32, cost int, turn chan struct{}) wire.Fault {
+// enter waits until a request of that cost may go on its way and has a turn, or says busy
+// when too many wait already. The channel is the caller's, empty, with room for one. Once
+// it has entered the caller MUST call leave, and passed when the request is committed or
+// has come to nothing.
+func (a *admission) enter(uid uint32, cost int, nowNs int64, turn chan struct{}) wire.Fault {
 	a.mu.Lock()
-	if a.turns > 0 {
+	goes := a.pace.goes(uid, cost, nowNs)
+	if goes && a.turns > 0 {
 		a.turns--
+		a.pace.went(uid, cost)
 		a.mu.Unlock()
 		return wire.Fault{}
 	}
-	free := a.waitingMax - a.waiting.Len()
-	if !committer.Share(int64(a.waiting.LenOf(uid)), int64(free)) {
+	free := a.waitingMax - a.waiting.Len() - a.pace.parked
+	if !committer.Share(int64(a.waiting.LenOf(uid)+a.pace.parkedOf(uid)), int64(free)) {
 		a.busyTurns++
 		a.mu.Unlock()
 		return wire.Fault{Reason: wire.ReasonBusy, Detail: "too many requests wait to be admitted, in all or of this uid (queues.ingress)"}
 	}
-	a.waiting.Push(uid, turn, cost)
+	if goes {
+		a.pace.went(uid, cost)
+		a.waiting.Push(uid, turn, cost)
+	} else {
+		a.pace.park(uid, cost, turn)
+	}
 	a.mu.Unlock()
 	<-turn
 	return wire.Fault{}
@@ -85,11 +98,42 @@ func (a *admission) enter(uid uint32, cost int, turn chan struct{}) wire.Fault {
 func (a *admission) leave() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if next, ok := a.waiting.Pop(); ok {
-		next <- struct{}{}
-		return
-	}
 	a.turns++
+	a.handOut()
+}
+
+// passed says that a request is not on its way any more: the next ones of its uid may go.
+func (a *admission) passed(uid uint32, cost int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pace.passed(uid, cost)
+	for {
+		turn, cost, ok := a.pace.unpark(uid)
+		if !ok {
+			break
+		}
+		a.waiting.Push(uid, turn, cost)
+	}
+	a.handOut()
+}
+
+// handOut gives free turns to those who wait for one.
+func (a *admission) handOut() {
+	for a.turns > 0 {
+		next, ok := a.waiting.Pop()
+		if !ok {
+			return
+		}
+		a.turns--
+		next <- struct{}{}
+	}
+}
+
+// wrote takes how long a commit took to become durable.
+func (a *admission) wrote(ns int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.pace.wrote(ns)
 }
 
 // admissionFigures are for metrics.
@@ -103,7 +147,7 @@ func (a *admission) figures() admissionFigures {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return admissionFigures{
-		waiting: a.waiting.Len(), waitingMax: a.waitingMax, requests: a.requests,
+		waiting: a.waiting.Len() + a.pace.parked, waitingMax: a.waitingMax, requests: a.requests,
 		bytes: a.bytes, bytesMax: a.bytesMax, busyTurns: a.busyTurns, busyHeld: a.busyHeld,
 	}
 }

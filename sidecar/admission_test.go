@@ -38,18 +38,19 @@ func TestAdmissionHoldsBytes(t *testing.T) {
 func TestAdmissionTurns(t *testing.T) {
 	const busy, quiet = 1, 2
 	a := newAdmission(1, 10, 1<<20)
-	if fault := a.enter(busy, 100, nil); !fault.OK() {
+	if fault := a.enter(busy, 100, 0, nil); !fault.OK() {
 		t.Fatal(fault)
 	}
 	order := make(chan uint32, 20)
 	wait := func(uid uint32) {
 		before := a.figures().waiting
 		go func() {
-			if fault := a.enter(uid, 40<<10, make(chan struct{}, 1)); !fault.OK() {
+			if fault := a.enter(uid, 40<<10, 0, make(chan struct{}, 1)); !fault.OK() {
 				t.Error(fault)
 			}
 			order <- uid
 			a.leave()
+			a.passed(uid, 40<<10)
 		}()
 		for a.figures().waiting == before {
 			time.Sleep(time.Millisecond)
@@ -58,7 +59,7 @@ func TestAdmissionTurns(t *testing.T) {
 	for range 8 {
 		wait(busy)
 	}
-	if fault := a.enter(busy, 1, make(chan struct{}, 1)); fault.Reason != wire.ReasonBusy {
+	if fault := a.enter(busy, 1, 0, make(chan struct{}, 1)); fault.Reason != wire.ReasonBusy {
 		t.Errorf("beyond its share a uid gets %v", fault)
 	}
 	wait(quiet)
@@ -83,8 +84,9 @@ func TestAdmissionAllocatesNothing(t *testing.T) {
 	a.hold(7, 1)
 	if allocations := testing.AllocsPerRun(1000, func() {
 		a.hold(7, 100)
-		a.enter(7, 100, nil)
+		a.enter(7, 100, 0, nil)
 		a.leave()
+		a.passed(7, 100)
 		a.release(7, 100)
 	}); allocations != 0 {
 		t.Errorf("%v allocations", allocations)

@@ -20,12 +20,16 @@ type request struct {
 	session *session
 	id      uint64
 	held    int64 // bytes of limits.inflight_bytes
+	way     int   // its cost while it is on its way, see pace
 }
 
 func newRequestPool() *sync.Pool {
 	return &sync.Pool{New: func() any {
 		r := new(request)
-		r.Complete = func(*committer.Request) { r.session.out.finished(r) }
+		r.Complete = func(*committer.Request) {
+			r.passed()
+			r.session.out.finished(r)
+		}
 		return r
 	}}
 }
@@ -96,12 +100,25 @@ func (ss *session) admit(r *request, payloadBytes int) wire.Fault {
 		return fault
 	}
 	r.held = held
-	return a.enter(ss.peer.UID, int(held), ss.turn)
+	if fault := a.enter(ss.peer.UID, int(held), r.QueuedNs, ss.turn); !fault.OK() {
+		return fault
+	}
+	r.way = int(held)
+	return wire.Fault{}
+}
+
+// passed says that the request is committed, or will never be.
+func (r *request) passed() {
+	if r.way > 0 {
+		r.session.sidecar.admission.passed(r.session.peer.UID, r.way)
+		r.way = 0
+	}
 }
 
 // free gives back what a request holds, its slot too, and the request itself.
 func (r *request) free() {
 	ss := r.session
+	r.passed()
 	if r.held > 0 {
 		ss.sidecar.admission.release(ss.peer.UID, r.held)
 		r.held = 0
@@ -114,6 +131,7 @@ func (r *request) free() {
 // nothing was admitted, or an atomic one not whole. It is answered as of the
 // newest root.
 func (r *request) answerUnsubmitted() {
+	r.passed()
 	head := r.session.sidecar.committer.Head()
 	r.Size, r.Root = head.Size, head.Root
 	r.session.out.finished(r)

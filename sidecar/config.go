@@ -47,6 +47,7 @@ type Config struct {
 	Disk        DiskConfig        `toml:"disk"`
 	Store       StoreConfig       `toml:"store"`
 	Window      WindowConfig      `toml:"window"`
+	Archive     ArchiveConfig     `toml:"archive"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -113,9 +114,10 @@ type CommitConfig struct {
 	BatchMaxEntries int `toml:"batch_max_entries" allowed:"1..65536"`
 }
 
-// CheckpointConfig is about the checkpoints of derived state.
+// CheckpointConfig is about the checkpoints of derived state, and those that are signed for witnesses.
 type CheckpointConfig struct {
-	IntervalEntries int `toml:"interval_entries" allowed:"256..16777216"`
+	IntervalEntries int      `toml:"interval_entries" allowed:"256..16777216"`
+	PublishInterval Duration `toml:"publish_interval" allowed:"1s..24h"`
 }
 
 // CacheConfig bounds what is kept in memory of what is on disk.
@@ -151,6 +153,12 @@ type StoreConfig struct {
 // WindowConfig bounds the history that a micronode keeps.
 type WindowConfig struct {
 	Entries int `toml:"entries" allowed:"1024..16777216"`
+}
+
+// ArchiveConfig is about the copy of the log that is kept elsewhere.
+type ArchiveConfig struct {
+	Dir      string   `toml:"dir"`
+	Interval Duration `toml:"interval" allowed:"1s..1h"`
 }
 
 // GovernanceConfig says which acts of governance are possible at all.
@@ -198,13 +206,14 @@ func Defaults(profile string) *Config {
 		Concurrency: ConcurrencyConfig{Prevalidators: max(2, runtime.NumCPU()/2)},
 		Queues:      QueuesConfig{Ingress: 2000, Commit: 1000},
 		Commit:      CommitConfig{BatchMaxEntries: 1024},
-		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
+		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536, PublishInterval: seconds(60)},
 		Cache:       CacheConfig{Accounts: 262_144},
 		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
 		Limits:      LimitsConfig{MaxFrame: 1 << 20, InflightBytes: 128 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
+		Archive:     ArchiveConfig{Interval: seconds(60)},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

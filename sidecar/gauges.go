@@ -16,6 +16,7 @@ type gauges struct {
 	depth, capacity, busy                     *prometheus.Desc
 	inflight, inflightBytes, inflightBytesMax *prometheus.Desc
 	seqGaps, safeMode, size, headTime         *prometheus.Desc
+	epoch                                     *prometheus.Desc
 	checkpoints, checkpointSize               *prometheus.Desc
 	accounts, accountsMax, identities         *prometheus.Desc
 	connections, connectionsMax               *prometheus.Desc
@@ -51,6 +52,7 @@ func newGauges(s *Sidecar, m *metrics) *gauges {
 		inflightBytesMax: describe("requests_in_flight_bytes_max", "Bytes of appends that may be unanswered, in all (limits.inflight_bytes)."),
 		seqGaps:          describe("ledger_seq_gap_detected_total", "Gaps in the sequence numbers; the process ends at one."),
 		safeMode:         describe("ledger_safe_mode", "1 while the ledger is read-only because something is wrong with it."),
+		epoch:            describe("ledger_epoch", "Epoch in force; a new one begins when a loss is accepted or a backup restored."),
 		size:             describe("ledger_size_entries", "Entries up to the published root."),
 		headTime:         describe("ledger_head_timestamp_seconds", "Unix time of the published root; 0 for an empty ledger."),
 		checkpoints:      describe("ledger_checkpoints_total", "Checkpoints of derived state that were completed."),
@@ -139,6 +141,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.inflightBytesMax, float64(waiting.bytesMax))
 	counter(g.seqGaps, float64(stats.SequenceGaps))
 	gauge(g.safeMode, one(s.committer.Refusing() == wire.ReasonSafeMode))
+	gauge(g.epoch, float64(s.epoch))
 	gauge(g.size, float64(head.Size))
 	gauge(g.headTime, float64(head.TimeMs)/1e3)
 	counter(g.checkpoints, float64(stats.Checkpoints))

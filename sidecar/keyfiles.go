@@ -20,11 +20,12 @@ func KeyringPath(home string) string { return filepath.Join(home, keyringFile) }
 // says otherwise.
 func RevocationsPath(home string) string { return filepath.Join(home, revocationsFile) }
 
-// LogIDOf returns the log id of the ledger that lies in a home, whether a sidecar runs
+// LogIDOf returns the log id in force of the ledger that lies in a home, whether a sidecar runs
 // there or not. A micronode has none on disk: the error is fs.ErrNotExist.
 func LogIDOf(home string) ([16]byte, error) {
 	meta, err := store.ReadMeta(home)
-	return meta.LogID, err
+	_, logID := meta.InForce()
+	return logID, err
 }
 
 // LoadKeyring reads a keyring, which has to be a private file of this uid.

@@ -50,7 +50,7 @@ func (s *Sidecar) logStart() {
 	fields := []zap.Field{
 		zap.String("profile", s.config.Profile), zap.String("home", s.config.Home),
 		zap.String("socket", s.Socket()), zap.String("https", s.HTTPSAddr()),
-		zap.String("name", s.config.Name), zap.String("log_id", hex.EncodeToString(s.logID[:])), zap.Stringer("hash", s.hash),
+		zap.String("name", s.config.Name), zap.String("log_id", hex.EncodeToString(s.logID[:])), zap.Uint64("epoch", s.epoch), zap.Stringer("hash", s.hash),
 		zap.Uint64("size", head.Size), zap.Stringer("root", head.Root), zap.Uint64("replayed", recovered.Replayed),
 		zap.String("verify_key", s.identity.VerifyKey), zap.Time("cert_not_after", s.https.certificates.notAfter()),
 		zap.Int("pid", os.Getpid()), zap.String("version", Version()), zap.String("go", runtime.Version()),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -34,7 +35,8 @@ type Sidecar struct {
 	home     *home
 	identity *Identity
 	keys     *tokenKeyFiles
-	logID    [16]byte
+	logID    [16]byte // of the epoch in force
+	epoch    uint64
 	hash     merkle.HashKind
 
 	store     *store.Store
@@ -45,6 +47,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -101,7 +104,7 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	return s, nil
 }
 
-// openLedger opens the store, recovers the ledger and loads keys.
+// openLedger opens the store, recovers the ledger and loads its keys.
 func (s *Sidecar) openLedger() error {
 	var err error
 	if s.hash, err = merkle.ParseHashKind(s.config.Accumulator.Hash); err != nil {
@@ -110,12 +113,7 @@ func (s *Sidecar) openLedger() error {
 	if s.store, err = store.Open(s.storeOptions()); err != nil {
 		return err
 	}
-	meta := s.store.Meta()
-	s.logID, s.hash = meta.LogID, merkle.HashKind(meta.Hash)
-	if s.identity, err = s.home.identity(s.config, meta.LogID, s.hash); err != nil {
-		return err
-	}
-	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
+	s.hash = merkle.HashKind(s.store.Meta().Hash)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
@@ -126,7 +124,39 @@ func (s *Sidecar) openLedger() error {
 		NowNs:   func() int64 { return s.sinceStart(time.Now()) },
 		Observe: s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
 	})
+	if err != nil {
+		return err
+	}
+	if err := s.identify(); err != nil {
+		return err
+	}
+	return s.resumeStable()
+}
+
+// resumeStable takes up the stable series. What it has published and the ledger does
+// not hold makes the ledger read-only.
+func (s *Sidecar) resumeStable() error {
+	key, err := note.NewVerifier(s.identity.VerifyKey)
+	if err != nil {
+		return fmt.Errorf("read the verifier key: %w", err)
+	}
+	loss, err := s.roots.stable.load(key, s.committer.Head().Size, s.roots.prover.RootAt)
+	if loss != nil {
+		s.committer.EnterSafeMode(loss)
+	}
 	return err
+}
+
+// identify loads the keys, which are those of the epoch in force.
+func (s *Sidecar) identify() (err error) {
+	epoch := s.committer.Epoch()
+	s.logID, s.epoch = epoch.LogID, epoch.Number
+	if s.identity, err = s.home.identity(s.config, s.logID, s.hash); err != nil {
+		return err
+	}
+	s.keys = newTokenKeyFiles(s.home, s.config, s.identity, s.log)
+	s.roots.signer.key = s.identity.signer
+	return nil
 }
 
 func (s *Sidecar) storeOptions() store.Options {
@@ -144,6 +174,9 @@ func (s *Sidecar) storeOptions() store.Options {
 
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
+	if err := s.boundConnections(); err != nil {
+		return err
+	}
 	uds := &s.config.UDS
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
@@ -151,6 +184,12 @@ func (s *Sidecar) openDoors() error {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -235,6 +274,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
 	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
+	}
 	s.stop()
 	s.watchers.Wait()
 	s.sessions.wakeAll()
@@ -259,7 +301,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 
 // fatal ends the process when the state of the log is unknown. It does not return.
 func (s *Sidecar) fatal(what string) {
-	s.metrics.logFailed()
+	if s.metrics != nil { // nil while the store opens
+		s.metrics.logFailed()
+	}
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
 	os.Exit(ExitUnknownState)
@@ -269,6 +313,7 @@ func (s *Sidecar) fatal(what string) {
 func (s *Sidecar) observe(info *committer.CommitInfo) {
 	if info.Entries > 0 {
 		s.roots.add(s.committer.Head())
+		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
 	s.metrics.Observe(info)
 }
@@ -305,7 +350,7 @@ func (s *Sidecar) welcome() wire.Welcome {
 	return wire.Welcome{
 		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
 		MaxEntriesPerRequest: uint32(s.config.Limits.MaxEntriesPerRequest),
-		LogID:                s.logID, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
+		LogID:                s.logID, Epoch: s.epoch, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
 		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,
 	}
 }

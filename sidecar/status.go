@@ -17,6 +17,7 @@ type Status struct {
 	Profile  string `json:"profile"`
 	Name     string `json:"name"`
 	LogID    string `json:"log_id"`
+	Epoch    uint64 `json:"epoch"`
 	Hash     string `json:"hash"`
 
 	Size   uint64      `json:"size"`
@@ -29,6 +30,8 @@ type Status struct {
 	Queue          int    `json:"queue"`
 	QueueCapacity  int    `json:"queue_capacity"`
 	Connections    int    `json:"connections"`
+
+	Archive *ArchiveStatus `json:"archive,omitempty"`
 
 	Socket    string `json:"socket"`
 	HTTPS     string `json:"https"`
@@ -45,12 +48,18 @@ func (s *Sidecar) Status() Status {
 	head, stats := s.committer.Head(), s.committer.Stats()
 	tail, _ := s.store.Last() // what fails to be read is shown as unknown
 	status := Status{
-		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Hash: s.hash.String(),
+		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Epoch: s.epoch, Hash: s.hash.String(),
 		Size: head.Size, Root: head.Root, RootMs: head.TimeMs, Oldest: tail.First,
 		CheckpointSize: s.store.Mark().Size, Replayed: s.committer.Recovered().Replayed,
 		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
 		Socket: s.Socket(), HTTPS: s.HTTPSAddr(), VerifyKey: s.identity.VerifyKey,
 		PID: os.Getpid(), UptimeS: time.Since(s.started).Seconds(), Version: Version(), GoVersion: runtime.Version(),
+	}
+	if s.archiver != nil {
+		status.Archive = s.archiver.status()
+		if status.Archive.Error != "" {
+			status.Degraded = "archive: " + status.Archive.Error
+		}
 	}
 	if reason := s.committer.Refusing(); reason != 0 {
 		status.Ready, status.Degraded = false, reason.String()+": "+s.refusal(reason)

@@ -61,10 +61,6 @@ func (o *outer) start(c *Config) {
 	must(err)
 	s.store, err = store.Open(store.Options{Dir: "/ledger", FS: o.fs, Hash: uint8(s.hash), Fatal: func(what string) { panic(what) }})
 	must(err)
-	s.logID = s.store.Meta().LogID
-	s.identity, err = s.home.identity(c, s.logID, s.hash)
-	must(err)
-	s.keys = newTokenKeyFiles(s.home, c, s.identity, s.log)
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.committer, err = committer.Open(s.store, committer.Options{
@@ -79,6 +75,7 @@ func (o *outer) start(c *Config) {
 		Fatal: func(what string) { panic(what) },
 	})
 	must(err)
+	must(s.identify())
 	s.disk, err = startDiskWatcher(s)
 	must(err)
 	s.https, err = startHTTPS(s)

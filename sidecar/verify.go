@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"syscall"
 
 	"github.com/rustyonions/ron-ledger/committer/audit"
 	"github.com/rustyonions/ron-ledger/store"
@@ -17,22 +16,20 @@ type VerifyReport = audit.Report
 // VerifyFinding is what a verification found: the ledger is not what it says.
 type VerifyFinding = audit.Finding
 
-// Verify holds the ledger of a home whose sidecar has stopped against its own bytes,
-// as package audit specifies. It changes nothing in the home. What is wrong with the
+// Verify holds the ledger of a home against its own bytes, as package audit specifies:
+// as it is when Verify begins, while a sidecar may go on writing it. It changes
+// nothing in the home, and takes no lock there. What is wrong with the
 // ledger is a *VerifyFinding; other errors say that it could not be told. progress,
 // where it is not nil, is called from time to time.
 func Verify(ctx context.Context, home string, progress func(done, size uint64)) (report VerifyReport, err error) {
-	s, err := store.Open(store.Options{Dir: home, ReadOnly: true})
-	if errors.Is(err, syscall.EAGAIN) {
-		return report, fmt.Errorf("verify %s: a ron-ledgerd is running on it: stop it, or verify a copy of the home", home)
-	}
+	s, frozen, err := store.OpenFrozen(store.Options{Dir: home})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return report, fmt.Errorf("verify: %w", err)
 	}
 	if err != nil {
 		return report, &VerifyFinding{Err: err}
 	}
-	defer func() { err = errors.Join(err, s.Close()) }()
+	defer func() { err = errors.Join(err, s.Close(), frozen.Close()) }()
 	tail, err := s.Last()
 	if err != nil {
 		return report, fmt.Errorf("verify %s: %w", home, err)

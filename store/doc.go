@@ -10,7 +10,8 @@
 //	HOME/log/           Pebble: blocks of records and roots. The truth; every commit is synced.
 //	HOME/state/         Pebble: what is derived. No WAL; written by checkpoints alone.
 //	HOME/head           the newest durable (seq, root), outside both databases
-//	HOME/meta           the identity of the ledger; written last when a home is made
+//	HOME/meta           the identity of the ledger; written last when a home is made, and again
+//	                    with each new epoch
 //	HOME/index*.ingest  the index tables of a checkpoint under way
 //	HOME/state.rebuild  makes the next Open discard the state
 //

@@ -14,21 +14,28 @@ type Mark struct {
 	TimeMs      int64      // of the commit that ends there
 	NextAccount uint64     // number that the next new account gets
 	Frontier    [][32]byte // hashes of the tree's right edge, at most 64
-	Extra       []byte     // opaque to the store, at most 4 KiB
+	Epoch       Epoch      // in force at Size
+}
+
+// Epoch is the epoch in force. Its zero value is the one that a ledger begins in, whose log id is
+// Meta.LogID.
+type Epoch struct {
+	Number uint64
+	LogID  [16]byte
+	Seq    uint64 // sequence number of the Epoch record
 }
 
 const (
 	markVersion     = 1
 	markHeaderLen   = 64
 	markFrontierMax = 64
-	markExtraMax    = 4096
+	markEpochLen    = 32 // absent in epoch 0
 )
 
 func (m *Mark) encode() []byte {
-	b := make([]byte, markHeaderLen, markHeaderLen+32*len(m.Frontier)+len(m.Extra))
+	b := make([]byte, markHeaderLen, markHeaderLen+32*len(m.Frontier)+markEpochLen)
 	b[0] = markVersion
 	b[1] = uint8(len(m.Frontier))
-	binary.LittleEndian.PutUint32(b[4:], uint32(len(m.Extra)))
 	binary.LittleEndian.PutUint64(b[8:], m.Size)
 	binary.LittleEndian.PutUint64(b[16:], uint64(m.TimeMs))
 	binary.LittleEndian.PutUint64(b[24:], m.NextAccount)
@@ -36,12 +43,18 @@ func (m *Mark) encode() []byte {
 	for i := range m.Frontier {
 		b = append(b, m.Frontier[i][:]...)
 	}
-	return append(b, m.Extra...)
+	if m.Epoch != (Epoch{}) {
+		binary.LittleEndian.PutUint32(b[4:], markEpochLen)
+		b = binary.LittleEndian.AppendUint64(b, m.Epoch.Number)
+		b = append(b, m.Epoch.LogID[:]...)
+		b = binary.LittleEndian.AppendUint64(b, m.Epoch.Seq)
+	}
+	return b
 }
 
 func (m *Mark) validate() error {
-	if len(m.Frontier) > markFrontierMax || len(m.Extra) > markExtraMax {
-		return fmt.Errorf("frontier of %d hashes or extra of %d bytes is over the limit", len(m.Frontier), len(m.Extra))
+	if len(m.Frontier) > markFrontierMax {
+		return fmt.Errorf("frontier of %d hashes is over the limit", len(m.Frontier))
 	}
 	return nil
 }
@@ -52,8 +65,8 @@ func decodeMark(b []byte) (Mark, error) {
 	if len(b) < markHeaderLen || b[0] != markVersion || b[2] != 0 || b[3] != 0 {
 		return Mark{}, errMark
 	}
-	frontier, extra := int(b[1]), int(binary.LittleEndian.Uint32(b[4:]))
-	if frontier > markFrontierMax || extra > markExtraMax || len(b) != markHeaderLen+32*frontier+extra {
+	frontier, epoch := int(b[1]), int(binary.LittleEndian.Uint32(b[4:]))
+	if frontier > markFrontierMax || epoch != 0 && epoch != markEpochLen || len(b) != markHeaderLen+32*frontier+epoch {
 		return Mark{}, errMark
 	}
 	m := Mark{
@@ -67,8 +80,11 @@ func decodeMark(b []byte) (Mark, error) {
 		m.Frontier = append(m.Frontier, [32]byte(b))
 		b = b[32:]
 	}
-	if extra > 0 {
-		m.Extra = append(m.Extra, b...)
+	if epoch > 0 {
+		m.Epoch = Epoch{Number: binary.LittleEndian.Uint64(b), LogID: [16]byte(b[8:]), Seq: binary.LittleEndian.Uint64(b[24:])}
+		if m.Epoch.Number == 0 || m.Epoch.Seq == 0 || m.Epoch.Seq > m.Size {
+			return Mark{}, errMark
+		}
 	}
 	return m, nil
 }
@@ -77,6 +93,5 @@ func decodeMark(b []byte) (Mark, error) {
 func (m *Mark) clone() Mark {
 	c := *m
 	c.Frontier = slices.Clone(m.Frontier)
-	c.Extra = slices.Clone(m.Extra)
 	return c
 }

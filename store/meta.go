@@ -8,17 +8,48 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// Meta is the identity of a ledger. It is made at creation and never changes.
+// Meta is the identity of a ledger. It is made at creation; of it only the epoch ever changes, which
+// is a copy of what the newest Epoch record says, for those who do not read the log.
 type Meta struct {
 	Version   uint8    // of the layout of the home; this package writes and reads 1
 	Hash      uint8    // HashBLAKE3 or HashSHA256
-	LogID     [16]byte // random
+	LogID     [16]byte // random; that of epoch 0
 	CreatedMs int64    // Unix milliseconds
+
+	EpochNumber uint32 // of the epoch in force; 0 = the first
+	EpochLogID  [16]byte
+}
+
+// InForce returns number and log id of the epoch in force.
+func (m *Meta) InForce() (number uint64, logID [16]byte) {
+	if m.EpochNumber == 0 {
+		return 0, m.LogID
+	}
+	return uint64(m.EpochNumber), m.EpochLogID
+}
+
+// SetEpoch makes the meta file say which epoch is in force. It is durable when SetEpoch returns.
+// Nothing may call Meta meanwhile.
+func (s *Store) SetEpoch(number uint64, logID [16]byte) error {
+	if s.readOnly {
+		return ErrReadOnly
+	}
+	if number > math.MaxUint32 {
+		return fmt.Errorf("write %s: epoch %d is above %d", metaName, number, uint32(math.MaxUint32))
+	}
+	m := s.meta
+	m.EpochNumber, m.EpochLogID = uint32(number), logID
+	if err := writeMeta(s.fs, s.dir, m); err != nil {
+		return err
+	}
+	s.meta = m
+	return nil
 }
 
 const (
@@ -48,6 +79,8 @@ func (m Meta) encode() []byte {
 	b[9] = m.Hash
 	copy(b[16:], m.LogID[:])
 	binary.LittleEndian.PutUint64(b[32:], uint64(m.CreatedMs))
+	binary.LittleEndian.PutUint32(b[40:], m.EpochNumber)
+	copy(b[44:60], m.EpochLogID[:])
 	binary.LittleEndian.PutUint32(b[60:], crc32.Checksum(b[:60], castagnoli))
 	return b
 }
@@ -63,6 +96,8 @@ func decodeMeta(b []byte) (Meta, error) {
 	}
 	m := Meta{Version: b[8], Hash: b[9], CreatedMs: int64(binary.LittleEndian.Uint64(b[32:]))}
 	copy(m.LogID[:], b[16:])
+	m.EpochNumber = binary.LittleEndian.Uint32(b[40:])
+	copy(m.EpochLogID[:], b[44:])
 	if m.Version != metaVersion {
 		return Meta{}, fmt.Errorf("layout version %d is not %d: use the release that wrote it", m.Version, metaVersion)
 	}

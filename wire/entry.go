@@ -77,7 +77,7 @@ func (e Entry) Nonce() Nonce { return Nonce(e[offsetNonce:]) }
 func (e Entry) Amount() Amount { return LoadAmount(e[offsetAmount:]) }
 
 // Ref returns the nonce of the earlier entry of the same account that a Reverse,
-// Release or Capture names; zero for other kinds.
+// Release or Capture names, or the old log id of an Epoch; zero for other kinds.
 func (e Entry) Ref() Nonce { return Nonce(e[offsetRef:]) }
 
 // Asset returns what the amount counts.
@@ -280,6 +280,20 @@ func (e Entry) Fields() Fields {
 // was; the fault names the byte that would have been wrong. It allocates nothing
 // when dst has room.
 func AppendEntry(dst []byte, f *Fields) ([]byte, Fault) {
+	start := len(dst)
+	dst, fault := layOut(dst, f)
+	if fault.OK() {
+		fault = checkSized(Entry(dst[start:]))
+	}
+	if !fault.OK() {
+		return dst[:start], fault
+	}
+	return dst, Fault{}
+}
+
+// layOut appends the bytes of f, whose content is not checked but for lengths that do not
+// fit their fields.
+func layOut(dst []byte, f *Fields) ([]byte, Fault) {
 	switch {
 	case len(f.Account) > MaxAccountLength:
 		return dst, Fault{ReasonMalformed, offsetAccountLen, "account name is longer than 128 bytes"}
@@ -308,9 +322,5 @@ func AppendEntry(dst []byte, f *Fields) ([]byte, Fault) {
 	dst = append(dst, f.Counterparty...)
 	dst = append(dst, f.Memo...)
 	var padding [entryAlignment]byte
-	dst = append(dst, padding[:start+size-len(dst)]...)
-	if fault := checkSized(Entry(dst[start:])); !fault.OK() {
-		return dst[:start], fault
-	}
-	return dst, Fault{}
+	return append(dst, padding[:start+size-len(dst)]...), Fault{}
 }

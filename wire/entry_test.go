@@ -129,13 +129,16 @@ func TestRecord(t *testing.T) {
 	if !fault.OK() || len(record) != 224 || record.Stamp() != stamp || !bytes.Equal(record.Entry(), entry) {
 		t.Fatalf("%v: %x", fault, record)
 	}
-	epoch, fault := AppendEntry(nil, &Fields{Kind: KindMint, Account: "a", Amount: AmountOf(1)})
+	epoch, fault := AppendEpoch(nil, &Epoch{Number: 1, LogID: [16]byte{1}, OldLogID: [16]byte{2}})
 	if !fault.OK() {
 		t.Fatal(fault)
 	}
-	epoch[offsetKind] = byte(KindEpoch)
-	if _, fault := NextRecord(stamp.Append(epoch)); !fault.OK() {
+	none := Stamp{}
+	if _, fault := NextRecord(none.Append(epoch)); !fault.OK() {
 		t.Fatalf("Epoch is a record: %v", fault)
+	}
+	if fault := CheckEntry(epoch); fault.Reason != ReasonUnknownKind {
+		t.Fatalf("Epoch from a client: %v", fault)
 	}
 }
 
@@ -172,7 +175,7 @@ func TestEntryAllocations(t *testing.T) {
 
 func FuzzEntry(f *testing.F) {
 	for _, v := range loadGolden(f) {
-		if v.What == "entry" {
+		if v.What == "entry" || v.What == "record" {
 			f.Add(v.bytes(f))
 		}
 	}
@@ -202,6 +205,9 @@ func FuzzEntry(f *testing.F) {
 				t.Fatal("a record holds an entry that is refused")
 			}
 			_ = record.Entry().Fields()
+			if record.Entry().Kind() == KindEpoch {
+				checkEpochIdentity(t, record)
+			}
 		}
 	})
 }

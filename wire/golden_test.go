@@ -106,6 +106,15 @@ func TestGolden(t *testing.T) {
 			case "entry":
 				v.check(t, CheckEntry(b))
 				checkEntryIdentity(t, b)
+			case "record":
+				record, fault := NextRecord(b)
+				if fault.OK() && len(record) != len(b) {
+					t.Errorf("%d bytes follow the record", len(b)-len(record))
+				}
+				v.check(t, fault)
+				if fault.OK() {
+					checkEpochIdentity(t, record)
+				}
 			case "frame":
 				fb := NewFrameBuffer(DefaultMaxFrame)
 				fb.Advance(copy(fb.Space(len(b)), b))
@@ -163,6 +172,16 @@ func checkEntryIdentity(t *testing.T, b []byte) {
 	encoded, fault := AppendEntry(nil, &fields)
 	if !fault.OK() || !bytes.Equal(encoded, b) {
 		t.Errorf("decode then encode is not the identity (%v):\n got %x\nwant %x", fault, encoded, b)
+	}
+}
+
+// checkEpochIdentity holds that what an Epoch record says makes the same record again.
+func checkEpochIdentity(t *testing.T, record Record) {
+	t.Helper()
+	said := record.Entry().Epoch()
+	encoded, fault := AppendEpoch(nil, &said)
+	if !fault.OK() || !bytes.Equal((&Stamp{}).Append(encoded), record) {
+		t.Errorf("decode then encode is not the identity (%v):\n got %x\nwant %x", fault, encoded, record)
 	}
 }
 

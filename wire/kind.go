@@ -16,7 +16,7 @@ const (
 	KindReverse  Kind = 7   // the inverse of the entry named by ref, once, whole
 	KindRelease  Kind = 8   // amount of the hold named by ref goes back to available
 	KindCapture  Kind = 9   // amount of the hold named by ref goes to counterparty
-	KindEpoch    Kind = 240 // written by the server alone: the first record after a restore
+	KindEpoch    Kind = 240 // written by the server alone: the first record of an epoch (Epoch)
 )
 
 var kindNames = [...]string{
@@ -35,8 +35,11 @@ func (k Kind) FromClient() bool { return k >= KindCredit && k <= KindCapture }
 // HasCounterparty reports whether entries of this kind name a counterparty.
 func (k Kind) HasCounterparty() bool { return k == KindTransfer || k == KindCapture }
 
-// HasRef reports whether entries of this kind name an earlier entry.
-func (k Kind) HasRef() bool { return k == KindReverse || k == KindRelease || k == KindCapture }
+// HasRef reports whether entries of this kind name an earlier entry, or, as Epoch does, the
+// log id before.
+func (k Kind) HasRef() bool {
+	return k == KindReverse || k == KindRelease || k == KindCapture || k == KindEpoch
+}
 
 // String returns the name used in JSON, caveats and metrics.
 func (k Kind) String() string {

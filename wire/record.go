@@ -42,18 +42,31 @@ func NextRecord(b []byte) (Record, Fault) {
 	if !fault.OK() {
 		return nil, fault
 	}
-	if fault = checkVersion(entry); !fault.OK() {
-		return nil, fault
-	}
-	if kind := entry.Kind(); !kind.FromClient() && kind != KindEpoch {
-		return nil, Fault{ReasonUnknownKind, offsetKind, "kind is none that is known"}
-	}
-	if fault = checkFields(entry); !fault.OK() {
+	if fault = checkRecorded(entry); !fault.OK() {
 		return nil, fault
 	}
 	size := len(entry) + StampSize
 	if len(b) < size {
 		return nil, Fault{ReasonMalformed, len(b), "stamp is cut off"}
 	}
-	return Record(b[:size:size]), Fault{}
+	record := Record(b[:size:size])
+	if entry.Kind() == KindEpoch && record.Stamp() != (Stamp{}) {
+		return nil, Fault{ReasonMalformed, len(entry), "the stamp of an Epoch is not zero"}
+	}
+	return record, Fault{}
+}
+
+// checkRecorded checks an entry as it stands in a record.
+func checkRecorded(e Entry) Fault {
+	if fault := checkVersion(e); !fault.OK() {
+		return fault
+	}
+	if kind := e.Kind(); !kind.FromClient() && kind != KindEpoch {
+		return Fault{ReasonUnknownKind, offsetKind, "kind is none that is known"}
+	}
+	fault := checkFields(e)
+	if fault.OK() && e.Kind() == KindEpoch {
+		fault = checkEpoch(e)
+	}
+	return fault
 }

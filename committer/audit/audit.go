@@ -7,6 +7,7 @@ import (
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // Report is what an audit counted.
@@ -16,6 +17,14 @@ type Report struct {
 	Accounts  uint64
 	Root      merkle.Hash
 	StateSize uint64 // entries that the derived state covers; what is behind them is made again at a start
+
+	Epoch uint64 // in force
+	LogID [16]byte
+
+	// The end of the last commit that was found sound in all, and the root there. They are Size
+	// and Root where nothing is wrong.
+	SoundSize uint64
+	SoundRoot merkle.Hash
 }
 
 // Finding is the first thing that is wrong.
@@ -76,13 +85,17 @@ type audit struct {
 	timeMs   int64
 	commits  uint64
 	roots    rootRows
+	inForce  store.Epoch
+
+	soundSize uint64
+	soundRoot merkle.Hash
 }
 
 func newAudit(s *store.Store) *audit {
 	kind := merkle.HashKind(s.Meta().Hash)
 	a := &audit{
 		store: s, kind: kind, head: s.Head(), frontier: merkle.NewFrontier(kind), tiles: merkle.NewTiles(kind),
-		books: newBooks(s.Record),
+		books: newBooks(s.Record), soundRoot: kind.Empty(),
 	}
 	if s.StateErr() == nil {
 		a.mark = s.Mark()
@@ -92,10 +105,15 @@ func newAudit(s *store.Store) *audit {
 }
 
 func (a *audit) report() Report {
-	return Report{
+	r := Report{
 		Size: a.frontier.Size(), Commits: a.commits, Accounts: uint64(len(a.books.accounts)), Root: a.frontier.Root(),
-		StateSize: a.mark.Size,
+		StateSize: a.mark.Size, SoundSize: a.soundSize, SoundRoot: a.soundRoot,
+		Epoch: a.inForce.Number, LogID: a.inForce.LogID,
 	}
+	if r.Epoch == 0 {
+		r.LogID = a.store.Meta().LogID
+	}
+	return r
 }
 
 // run reads and counts everything.
@@ -161,6 +179,7 @@ func (a *audit) commit(c *commit) error {
 	if a.head.Known && a.head.Seq == last && merkle.Hash(a.head.Root) != root {
 		return &Finding{c.First, last, fmt.Errorf("the head file knows another root at %d: %x", last, a.head.Root)}
 	}
+	a.soundSize, a.soundRoot = last, root
 	if last > a.mark.Size {
 		return nil
 	}
@@ -189,6 +208,11 @@ func (a *audit) records(c *commit) error {
 		entry, fault := c.entry(i)
 		if !fault.OK() {
 			return &Finding{seq, seq, fault}
+		}
+		if entry.Kind() == wire.KindEpoch {
+			if err := a.epoch(c, entry); err != nil {
+				return &Finding{seq, seq, err}
+			}
 		}
 		if err := a.books.book(seq, entry); err != nil {
 			return err

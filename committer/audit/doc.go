@@ -25,6 +25,8 @@
 //     asset and amount, that was not reversed before.
 //   - At the end of every request the balances of every asset add up to its supply.
 //   - The root of every commit is that of its records.
+//   - An Epoch record stands alone in its commit, continues the numbers and log ids of the epochs
+//     before it, and names size and root of the tree before it.
 //   - The head file knows of nothing beyond the log's end, and of no other root.
 //   - Each row of the derived state that the log gives is there and says the same, and
 //     balances, supplies, index, roots have no other rows.

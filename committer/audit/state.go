@@ -15,7 +15,7 @@ import (
 // state holds what the store derived against what the log gives.
 func (a *audit) state() error {
 	for _, check := range []func() error{
-		a.checkMark, a.checkBalances, a.checkSupplies, a.checkAccounts, a.checkIndex, a.checkHolds, a.checkReversals,
+		a.checkMark, a.checkEpoch, a.checkBalances, a.checkSupplies, a.checkAccounts, a.checkIndex, a.checkHolds, a.checkReversals,
 		a.checkRequests, a.checkTiles, a.roots.end,
 	} {
 		if err := check(); err != nil {

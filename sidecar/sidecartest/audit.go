@@ -56,10 +56,12 @@ type audit struct {
 
 func newAudit(s *store.Store) *audit {
 	kind := merkle.HashKind(s.Meta().Hash)
-	return &audit{
+	a := &audit{
 		store: s, kind: kind, mark: s.Mark(), frontier: merkle.NewFrontier(kind), books: newBooks(),
 		tiles: tileTree{kind: kind}, requests: map[[16]byte]store.RequestRow{},
 	}
+	a.books.logID = s.Meta().LogID
+	return a
 }
 
 func (a *audit) run(tail store.Tail) error {
@@ -152,6 +154,11 @@ func (a *audit) record(seq uint64, b []byte) error {
 	if seq%64 == 1 {
 		if got, err := a.store.Record(seq, nil); err != nil || !bytes.Equal(got, b) {
 			return fmt.Errorf("read on its own it is another: %w", errors.Join(err, errDiffers))
+		}
+	}
+	if e := record.Entry(); e.Kind() == wire.KindEpoch {
+		if said := e.Epoch(); said.Cut != seq-1 || said.Root != a.frontier.Root() {
+			return fmt.Errorf("the Epoch names size %d and root %x, the tree before it has root %s", said.Cut, said.Root, a.frontier.Root())
 		}
 	}
 	leaf := a.kind.Leaf(b)

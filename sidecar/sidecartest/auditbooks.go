@@ -23,6 +23,9 @@ type books struct {
 	reversals map[uint64]uint64
 	highest   wire.Nonce
 
+	epochs uint64   // Epoch records so far
+	logID  [16]byte // in force
+
 	groupLast uint64 // last entry of the atomic request under way; 0 = none is
 	legs      map[wire.Asset]*big.Int
 }
@@ -103,6 +106,9 @@ func (b *books) book(seq uint64, e wire.Entry) error {
 	if string(f.Nonce[:]) > string(b.highest[:]) {
 		b.highest = f.Nonce
 	}
+	if f.Kind == wire.KindEpoch {
+		return b.epoch(&f)
+	}
 	if err := b.post(seq, &f, bigOf(f.Amount)); err != nil {
 		return err
 	}
@@ -111,6 +117,16 @@ func (b *books) book(seq uint64, e wire.Entry) error {
 	}
 	b.groupLast = 0
 	return b.settle()
+}
+
+// epoch checks that an Epoch record goes on behind the one before it. It moves nothing.
+func (b *books) epoch(f *wire.Fields) error {
+	b.epochs++
+	if bigOf(f.Amount).Cmp(new(big.Int).SetUint64(b.epochs)) != 0 || f.Ref != b.logID || b.groupLast != 0 {
+		return fmt.Errorf("it begins epoch %s of log %s behind %d of %x", f.Amount, f.Ref, b.epochs-1, b.logID)
+	}
+	b.logID = f.Nonce
+	return nil
 }
 
 // settle checks what holds at the end of every request.
@@ -142,6 +158,9 @@ func (b *books) post(seq uint64, f *wire.Fields, amount *big.Int) error {
 		}
 		b.reversals[original] = seq
 		undone := b.entries[original]
+		if undone.Kind == wire.KindEpoch {
+			return fmt.Errorf("it reverses the beginning of an epoch, %d", original)
+		}
 		if undone.Asset != f.Asset || undone.Amount != f.Amount {
 			return fmt.Errorf("it reverses another asset or amount than %d has", original)
 		}

@@ -1,20 +1,11 @@
 package sidecartest
 
 import (
-	"bufio"
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
-	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -23,116 +14,6 @@ import (
 	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
 )
-
-// The attackers run this binary again under other uids. What such a process does is its
-// role, in the environment; it says a line when it is at it and ends with its stdin.
-const (
-	attackRole   = "SIDECARTEST_ROLE"
-	attackSocket = "SIDECARTEST_SOCKET"
-	attackToken  = "SIDECARTEST_TOKEN"
-)
-
-// attack is what main does in a process that has a role.
-func attack(role string) {
-	socket := os.Getenv(attackSocket)
-	token, _ := hex.DecodeString(os.Getenv(attackToken))
-	kind, count, _ := strings.Cut(role, " ")
-	n, _ := strconv.Atoi(count)
-	for i := range n {
-		switch kind {
-		case "flood":
-			go flood(socket, token, uint64(i))
-		case "loris":
-			go drip(socket)
-		case "hold":
-			go hold(socket)
-		}
-	}
-	time.Sleep(300 * time.Millisecond)
-	fmt.Println("at it")
-	_, _ = io.Copy(io.Discard, os.Stdin)
-}
-
-const floodEntries = 200 // of one request
-
-// flood sends entries, each a new one, as fast as the sidecar reads.
-func flood(socket string, token []byte, serial uint64) {
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return
-	}
-	go func() { _, _ = io.Copy(io.Discard, conn) }()
-	if _, err := conn.Write(HelloFrame(token)); err != nil {
-		return
-	}
-	one, _ := wire.AppendEntry(nil, &wire.Fields{Kind: wire.KindMint, Account: "flood", Amount: wire.AmountOf(1)})
-	entries := slices.Repeat(one, floodEntries)
-	for request := uint64(1); ; request++ {
-		for i := range floodEntries {
-			binary.BigEndian.PutUint64(entries[i*len(one)+16:], uint64(time.Now().UnixMilli())<<16|serial)
-			binary.BigEndian.PutUint64(entries[i*len(one)+24:], request*floodEntries+uint64(i))
-		}
-		if _, err := conn.Write(AppendFrame(request, 0, floodEntries, entries)); err != nil {
-			return
-		}
-	}
-}
-
-// drip begins a HELLO again and again and never ends it.
-func drip(socket string) {
-	for {
-		conn, err := net.Dial("unix", socket)
-		if err != nil {
-			time.Sleep(10 * time.Millisecond)
-			continue
-		}
-		_, _ = conn.Write(HelloFrame(nil)[:10])
-		_, _ = io.Copy(io.Discard, conn)
-		_ = conn.Close()
-	}
-}
-
-// hold connects to a TCP address and says nothing.
-func hold(address string) {
-	conn, err := net.Dial("tcp", address)
-	if err == nil {
-		_, _ = io.Copy(io.Discard, conn)
-		_ = conn.Close()
-	}
-}
-
-// startAttack runs a role under a uid and waits until it is at it.
-func startAttack(t *testing.T, uid uint32, role, socket string, token []byte) (stop func()) {
-	t.Helper()
-	command := exec.Command("/proc/self/exe")
-	command.Env = []string{attackRole + "=" + role, attackSocket + "=" + socket, attackToken + "=" + hex.EncodeToString(token)}
-	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
-	command.Stderr, command.Dir = os.Stderr, "/"
-	stdin, err := command.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := command.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := false
-	stop = func() {
-		if !ended {
-			ended = true
-			_ = stdin.Close()
-			_ = command.Wait()
-		}
-	}
-	t.Cleanup(stop)
-	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		t.Fatal(err)
-	}
-	return stop
-}
 
 // quantiles sends n appends of one entry, one after the other, and returns how long the
 // median one and the slowest of a hundred took. None may be refused.
@@ -176,25 +57,13 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 		c.UDS.Path, c.UDS.Mode = filepath.Join(dir, "s"), 0o666
 		c.UDS.AllowUIDs = []uint32{flooder, loris}
 	})
-	key, err := keyringOf(t, home).Minting()
-	if err != nil {
-		t.Fatal(err)
-	}
-	id, err := sidecar.LogIDOf(home)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kinds, err := capability.CaveatKind(uint8(wire.KindMint))
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := mintUnder(t, key, capability.Info{Caveats: []capability.Caveat{capability.CaveatLog(id), kinds}})
+	token := minterToken(t, home)
 	conn := greet(t, s, token)
 	_, _ = quantiles(t, conn, 50)
 	goroutines, descriptors := runtime.NumGoroutine(), usedDescriptors(t)
 	quiet50, quiet99 := quantiles(t, conn, 400)
 
-	stops := []func(){
+	attackers := []*neighbour{
 		startAttack(t, loris, "loris 500", s.Socket(), nil),
 		startAttack(t, loris, "hold 100", s.HTTPSAddr(), nil),
 		startAttack(t, flooder, "flood 64", s.Socket(), token),
@@ -208,8 +77,8 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 	if flood99 > starvedAfter {
 		t.Errorf("under attack p99 is %v, above %v others starve", flood99, starvedAfter)
 	}
-	for _, stop := range stops {
-		stop()
+	for _, attacker := range attackers {
+		attacker.stop()
 	}
 	for deadline := time.Now().Add(drainedWithin); ; time.Sleep(20 * time.Millisecond) {
 		g, d := runtime.NumGoroutine(), usedDescriptors(t)
@@ -243,4 +112,18 @@ func usedDescriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return used
+}
+
+// minterToken is a token of a home that may mint, whoever carries it.
+func minterToken(t *testing.T, home string) []byte {
+	t.Helper()
+	id, err := sidecar.LogIDOf(home)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := capability.CaveatKind(uint8(wire.KindMint))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mintUnder(t, mintingKey(t, home), capability.Info{Caveats: []capability.Caveat{capability.CaveatLog(id), kinds}})
 }

@@ -19,7 +19,8 @@ import (
 
 // Process is a running ron-ledgerd: the real program, with a home of its own.
 type Process struct {
-	Home string
+	Home   string
+	Socket string
 
 	t       testing.TB
 	bin     Binaries
@@ -50,10 +51,29 @@ func StartProcess(t testing.TB, bin Binaries, home string, args ...string) *Proc
 	return StartProcessEnv(t, bin, home, nil, args...)
 }
 
-// StartProcessEnv is StartProcess with further environment variables, NAME=value.
+// StartProcessEnv is StartProcess with further environment variables, NAME=value. A socket
+// that RON_LEDGER_SOCKET names is the one that is waited for.
 func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
 	t.Helper()
-	p := &Process{Home: home, t: t, bin: bin, output: new(lockedBuffer), exited: make(chan error, 1)}
+	p := LaunchProcess(t, bin, home, env, args...)
+	if err := p.await(); err != nil {
+		t.Fatalf("start ron-ledgerd: %v\n%s", err, p.output)
+	}
+	return p
+}
+
+// LaunchProcess is StartProcessEnv that does not wait until the process answers.
+func LaunchProcess(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
+	t.Helper()
+	p := &Process{
+		Home: home, Socket: filepath.Join(home, "ledger.sock"),
+		t: t, bin: bin, output: new(lockedBuffer), exited: make(chan error, 1),
+	}
+	for _, variable := range env {
+		if path, ok := strings.CutPrefix(variable, "RON_LEDGER_SOCKET="); ok {
+			p.Socket = path
+		}
+	}
 	args = append([]string{"--home", home, "--https", "127.0.0.1:0"}, args...)
 	p.command = exec.Command(bin.Daemon, args...)
 	p.command.Env = append(os.Environ(), env...)
@@ -67,9 +87,6 @@ func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args
 			p.Kill()
 		}
 	})
-	if err := p.await(); err != nil {
-		t.Fatalf("start ron-ledgerd: %v\n%s", err, p.output)
-	}
 	return p
 }
 
@@ -82,7 +99,7 @@ func (p *Process) await() error {
 			return fmt.Errorf("it ended: %w", err)
 		default:
 		}
-		conn, err := net.Dial("unix", filepath.Join(p.Home, "ledger.sock"))
+		conn, err := net.Dial("unix", p.Socket)
 		if err == nil {
 			return conn.Close()
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 )
 
-// progressBar shows on stderr how far a file is. On anything but a terminal it is
+// progressBar shows on stderr how far something is. On anything but a terminal it is
 // silent.
 type progressBar struct {
 	writer  progress.Writer
@@ -17,7 +17,13 @@ type progressBar struct {
 
 const progressEvery = 100 * time.Millisecond
 
+// startProgress shows how far a file is read.
 func (a *app) startProgress(in *input) *progressBar {
+	return a.startBar(in.name, progress.UnitsBytes, func() (done, total int64) { return in.taken.Load(), in.size })
+}
+
+// startBar shows how far something is, which far tells as often as it is asked.
+func (a *app) startBar(name string, units progress.Units, far func() (done, total int64)) *progressBar {
 	if !a.terminal(a.stderr) {
 		return new(progressBar)
 	}
@@ -26,7 +32,8 @@ func (a *app) startProgress(in *input) *progressBar {
 	p.writer.SetUpdateFrequency(progressEvery)
 	p.writer.SetTrackerPosition(progress.PositionRight)
 	p.writer.Style().Visibility.Speed = true
-	p.tracker = &progress.Tracker{Message: in.name, Total: in.size, Units: progress.UnitsBytes}
+	_, total := far()
+	p.tracker = &progress.Tracker{Message: name, Total: total, Units: units}
 	p.writer.AppendTracker(p.tracker)
 	rendered := make(chan struct{})
 	go func() {
@@ -43,7 +50,9 @@ func (a *app) startProgress(in *input) *progressBar {
 			case <-p.end:
 				running = false
 			}
-			p.tracker.SetValue(min(in.taken.Load(), max(in.size-1, 0))) // the whole is reached when all is answered
+			value, total := far()
+			p.tracker.UpdateTotal(total)
+			p.tracker.SetValue(min(value, max(total-1, 0))) // the whole is reached when all is done
 		}
 		p.tracker.MarkAsDone()
 		p.writer.Stop()

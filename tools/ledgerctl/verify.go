@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
@@ -13,13 +15,13 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
-		Long: `Verify reads the home of a sidecar that has stopped, or a copy of one, from the first
-record to the last: it decodes and hashes each, computes each root again, counts all the
-money again by the rules, and compares what the home says besides: balances, index,
-holds, tiles, roots, the head file. It changes nothing there. It names the first entry
-that is wrong, and the exit status is then 4.
+		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
+it decodes and hashes each, computes each root again, counts all the money again by the
+rules, and compares what the home says besides: balances, index, holds, tiles, roots, the
+head file. It names the first entry that is wrong, and the exit status is then 4.
 
-While a sidecar runs on it a home cannot be verified: copy it when it has stopped.`,
+It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
+is verified is the ledger as it was when verify began.`,
 		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -28,10 +30,9 @@ While a sidecar runs on it a home cannot be verified: copy it when it has stoppe
 				return err
 			}
 			started := time.Now()
-			report, err := sidecar.Verify(cmd.Context(), home, a.verifyProgress())
-			if a.terminal(a.stderr) {
-				fmt.Fprint(a.stderr, "\r\x1b[K")
-			}
+			shown, stop := a.showEntries("verify")
+			report, err := sidecar.Verify(cmd.Context(), home, shown)
+			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
 				return refutedError{err}
@@ -44,18 +45,14 @@ While a sidecar runs on it a home cannot be verified: copy it when it has stoppe
 	}
 }
 
-// verifyProgress returns what shows on a terminal how far it is.
-func (a *app) verifyProgress() func(done, size uint64) {
-	if !a.terminal(a.stderr) {
-		return nil
-	}
-	var shown time.Time
-	return func(done, size uint64) {
-		if now := time.Now(); now.Sub(shown) > progressEvery {
-			shown = now
-			fmt.Fprintf(a.stderr, "\r%d of %d entries, %d %%\x1b[K", done, size, done*100/max(size, 1))
-		}
-	}
+// showEntries shows how many entries of how many are done, as it is told, until stop is called.
+func (a *app) showEntries(what string) (told func(done, size uint64), stop func()) {
+	var done, size atomic.Uint64
+	bar := a.startBar(what, progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
+	return func(entries, of uint64) {
+		done.Store(entries)
+		size.Store(of)
+	}, bar.stop
 }
 
 // reportJSON is what verify --json prints.

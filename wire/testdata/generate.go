@@ -18,7 +18,7 @@ import (
 // vector is one case; Reason is empty for bytes that are good.
 type vector struct {
 	Name    string `json:"name"`
-	What    string `json:"what"` // `entry`, `frame`, or the name of a message
+	What    string `json:"what"` // `entry`, `record`, `frame`, or the name of a message
 	Meaning string `json:"meaning"`
 	Hex     string `json:"hex"`
 	Reason  string `json:"reason,omitempty"`
@@ -61,7 +61,7 @@ func frame(kind byte, flags byte, id uint64, payload string) string {
 }
 
 func main() {
-	vectors := append(entries(), append(frames(), messages()...)...)
+	vectors := append(entries(), append(epochs(), append(frames(), messages()...)...)...)
 	out := json.NewEncoder(os.Stdout)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", " ")
@@ -131,6 +131,30 @@ func entries() []vector {
 		bad("entry", "padding of the memo", "the memo length leaves its last byte in the padding", patch(entry(3, "acct_a", "acct_b", "lunches", "", "", 1), 6, u16(6)), "malformed", 90),
 	}
 	return v
+}
+
+// epochs are records of the kind that the server alone writes.
+func epochs() []vector {
+	said := u64(7) + counting(0x40, 32) + u64(9)
+	plain := entry(240, "epoch", "", said+"lost the end", counting(0x80, 16), "", 2) + zeros(24)
+	last := len(plain) - 24
+	return []vector{
+		good("record", "epoch", "Epoch 2, log 10…1f behind 80…8f, cut at 7 under root 40…5f, 9 were acknowledged, because: lost the end", plain),
+		good("record", "epoch without a reason", "nothing is known to be lost", entry(240, "epoch", "", patch(said, 40, u64(0)), counting(0x80, 16), "", 1)+zeros(24)),
+		good("record", "epoch longest", "a reason of 256 bytes", entry(240, "epoch", "", said+strings.Repeat("~", 256), counting(0x80, 16), "", 1)+zeros(24)),
+		bad("record", "epoch of another account", "the account is epoch", patch(plain, 72, "E"), "malformed", 4),
+		bad("record", "epoch short", "the memo lacks a byte", entry(240, "epoch", "", said[:47], "", "", 1)+zeros(24), "malformed", 6),
+		bad("record", "epoch long", "a reason of 257 bytes", entry(240, "epoch", "", said+strings.Repeat("~", 257), counting(0x80, 16), "", 1)+zeros(24), "malformed", 6),
+		bad("record", "epoch without log id", "the log id is zero", patch(plain, 16, zeros(16)), "malformed", 16),
+		bad("record", "epoch 0", "a ledger begins in epoch 0, no record says so", patch(plain, 32, u64(0)), "malformed", 32),
+		bad("record", "epoch 2^64", "the number has 64 bits", patch(plain, 40, u64(1)), "malformed", 40),
+		bad("record", "epoch that stays", "the old log id is the new one", patch(plain, 48, counting(0x10, 16)), "malformed", 48),
+		bad("record", "epoch in EUR", "it moves nothing", patch(plain, 64, "EUR"), "malformed", 64),
+		bad("record", "epoch with a counterparty", "the kind has none", patch(plain, 5, "\x01"), "malformed", 5),
+		bad("record", "epoch reason", "a line break in the reason", patch(plain, 72+5+48+4, "\n"), "malformed", 72+5+48+4),
+		bad("record", "epoch stamp", "no token authorised it", patch(plain, last, "\x01"), "malformed", last),
+		bad("record", "epoch cut off", "a byte of the stamp is missing", plain[:len(plain)-1], "malformed", len(plain)-1),
+	}
 }
 
 func frames() []vector {
