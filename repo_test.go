@@ -42,6 +42,7 @@ var imports = map[string][]string{
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
 	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
+	"k8s/example":              {"wire/client", "wire"},
 }
 
 const all = "*"
