@@ -4,6 +4,7 @@ batches of single entries."""
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import TracebackType
 from typing import AsyncIterator, Callable, Iterable, NamedTuple, TypeVar, Union
 
@@ -42,12 +43,6 @@ class _Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        try:
-            self._options.check_server(transport.get_extra_info("socket"))
-        except LedgerError as error:
-            self.fail(error)
-            return
-        transport.write(self.conversation.hello(self._options.name))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -134,7 +129,7 @@ async def _connect(options: Options) -> _Link:
         link = _Link(options, token)
         try:
             async with _timeout(options.connect_timeout):
-                await loop.create_unix_connection(lambda: link, options.socket_path)
+                await _greet(link, options)
                 await link.ready()
             return link
         except BaseException as error:
@@ -145,6 +140,23 @@ async def _connect(options: Options) -> _Link:
             if isinstance(cause, (OSError, EOFError, asyncio.TimeoutError)):
                 raise DisconnectedError(f"connect to {options.socket_path}: {cause or 'no answer in time'}") from error
             raise cause from None
+
+
+async def _greet(link: _Link, options: Options) -> None:
+    loop = asyncio.get_running_loop()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, options.socket_path)
+        options.check_server(connection)
+        try:
+            await loop.sock_sendall(connection, link.conversation.hello(options.name))
+        except BrokenPipeError:
+            pass  # a server that turns a connection away says why before it closes
+        await loop.create_unix_connection(lambda: link, sock=connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 class _timeout:
