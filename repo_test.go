@@ -36,10 +36,12 @@ var imports = map[string][]string{
 	"store":                  {},
 	"committer":              {"wire", "store", "committer/merkle"},
 	"committer/audit":        {"wire", "store", "committer/merkle"},
-	"sidecar":                {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store"},
+	"archive":                {"store", "committer/merkle"},
+	"sidecar":                {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive"},
 	"sidecar/ron-ledgerd":    {"sidecar"},
 	"sidecar/sidecartest":    {all},
 	"tools/ledgerctl":        {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
+	"k8s/example":            {"wire/client", "wire"},
 }
 
 const all = "*"
