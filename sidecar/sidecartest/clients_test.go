@@ -43,6 +43,7 @@ type ask struct {
 	Seq       uint64          `json:"seq,omitempty"`
 	Wait      float64         `json:"wait,omitempty"`
 	Seed      uint32          `json:"seed,omitempty"`
+	Seconds   float64         `json:"seconds,omitempty"`
 }
 
 type tell struct {
@@ -59,11 +60,12 @@ type tell struct {
 	Rights        []string
 	Profile, Hash string
 	Beliefs       *beliefs
+	Bench         *measured
 }
 
 // driver is a client in another language that does what it is told.
 type driver struct {
-	t     *testing.T
+	t     testing.TB
 	name  string
 	in    io.WriteCloser
 	lines *bufio.Reader
@@ -72,7 +74,7 @@ type driver struct {
 const driverTimeout = 3 * time.Minute
 
 // startDriver starts one that ends with the test.
-func startDriver(t *testing.T, name string) *driver {
+func startDriver(t testing.TB, name string) *driver {
 	t.Helper()
 	command := exec.Command(driven[name][0], driven[name][1:]...)
 	command.Stderr = os.Stderr
@@ -164,7 +166,7 @@ func TestClientsVectors(t *testing.T) {
 				d.t = t
 				hash := []string{"blake3", "sha256"}[i%2]
 				config := map[string]string{"profile": "micronode", "accumulator.hash": hash}
-				d.replay(f, f.serve(t, config, v.Config), v, hash)
+				d.replay(t, f, f.serve(t, config, v.Config), v, hash)
 			}
 			t.Logf("%d of %d vectors", replayed, len(vectors))
 			if replayed < 30 {
@@ -194,7 +196,7 @@ func (f *fixture) serve(t *testing.T, further ...map[string]string) (socket stri
 	return s.Socket()
 }
 
-func (d *driver) replay(f *fixture, socket string, v *vector, hash string) {
+func (d *driver) replay(t *testing.T, f *fixture, socket string, v *vector, hash string) {
 	d.t.Helper()
 	r := d.connect(f, socket)
 	if r.Error != nil {
@@ -217,7 +219,7 @@ func (d *driver) replay(f *fixture, socket string, v *vector, hash string) {
 	} else if r.Answer == nil {
 		d.t.Errorf("%s: %s: %+v", d.name, v.Name, r.Error)
 	} else {
-		d.t.Run(v.Name, func(t *testing.T) { checkAnswer(t, r.Answer, v.Answer, hash) })
+		t.Run(v.Name, func(t *testing.T) { checkAnswer(t, r.Answer, v.Answer, hash) })
 	}
 	d.do(ask{Op: "close"})
 }
@@ -264,13 +266,12 @@ func TestClientsBehaviour(t *testing.T) {
 			f := readFixture(t)
 			p := f.start(t, map[string]string{"profile": "macronode"})
 			d := startDriver(t, name)
-			d.behave(f, p)
+			d.behave(t, f, p)
 		})
 	}
 }
 
-func (d *driver) behave(f *fixture, p *Process) {
-	t := d.t
+func (d *driver) behave(t *testing.T, f *fixture, p *Process) {
 	check := func(what string, ok bool, got any) {
 		t.Helper()
 		if !ok {

@@ -78,7 +78,7 @@ export class Client {
     if (signal?.aborted) return false;
     if (wantsNewToken(error)) return this.#renew(link, used);
     if (!retryable(error) || error.cause instanceof ClosedError) return false;
-    if (link && error instanceof ReasonError && error.reason !== 'busy') await link.close();
+    if (link && error instanceof ReasonError && error.reason !== 'busy') await link.close(new Error(`given up: ${error.message}`));
     await sleep(backoff.next(error.retryAfterMs), undefined, { signal }).catch(() => {});
     return !this.#closed && !signal?.aborted;
   }
@@ -118,7 +118,7 @@ export class Client {
         } catch (failure) {
           const error = failure instanceof Fault ? new ProtocolError(failure.message) : failure;
           resent ||= error instanceof LostError || error instanceof ProtocolError;
-          if (error instanceof ProtocolError) await link?.close();
+          if (error instanceof ProtocolError) await link?.close(new Error(`given up: ${error.message}`));
           if (await this.#again(error, link, used, backoff, signal)) continue;
           if (batch.triedLog) throw new OutcomeUnknownError(batch, error);
           throw error;

@@ -140,8 +140,9 @@ export class Link {
     this.#socket.destroy();
   }
 
-  close() {
-    this.fail(new ClosedError('client is closed'));
+  /** Ends the connection; those who wait are told why: by default, for good. */
+  close(why = new ClosedError('client is closed')) {
+    this.fail(why);
     return this.closed;
   }
 }

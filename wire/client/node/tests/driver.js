@@ -76,6 +76,25 @@ const ops = {
     await client.close();
     return {};
   },
+  async bench({ seconds }) {
+    const accounts = Array.from({ length: 1000 }, (_, i) => `bank/account/${`${i}`.padStart(6, '0')}`);
+    const memo = Buffer.alloc(100, '.');
+    const began = performance.now(), cpu = process.cpuUsage();
+    function* batches() {
+      while (performance.now() - began < seconds * 1000) {
+        const batch = new Batch(), ts = Date.now();
+        for (let i = 0; i < 256; i++) batch.add({ kind: 'Mint', account: accounts[i], amount: 1, asset: 'EUR', ts, memo });
+        yield batch;
+      }
+    }
+    let entries = 0;
+    for await (const [batch, result] of client.appendAll(batches())) {
+      for (let i = 0; i < batch.length; i++) if (result.outcome(i).seq) entries++;
+      batch.release();
+    }
+    const { user, system } = process.cpuUsage(cpu);
+    return { bench: { entries, seconds: (performance.now() - began) / 1000, cpu: (user + system) / 1e6 } };
+  },
   async torture(q) {
     load = new Load(q);
     running = load.run();

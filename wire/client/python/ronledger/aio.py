@@ -108,9 +108,10 @@ class _Link(asyncio.Protocol):
         self.streaming, frame = self.conversation.request(kind, payload)
         self._transport.write(frame)
 
-    async def close(self) -> None:
+    async def close(self, why: Union[BaseException, None] = None) -> None:
+        """Ends the connection; those who wait are told why: by default, for good."""
         if self._transport:
-            self.fail(ClosedError("client is closed"))
+            self.fail(why or ClosedError("client is closed"))
             await self.closed
 
 
@@ -231,7 +232,7 @@ class AsyncClient:
         if not again and not isinstance(cause, (OSError, EOFError)):
             return False
         if link is not None and isinstance(cause, ReasonError) and cause.reason != "busy":
-            await link.close()
+            await link.close(EOFError(f"given up: {cause}"))
         await asyncio.sleep(backoff.next(after))
         return not self._closed
 
@@ -284,7 +285,7 @@ class AsyncClient:
             except (OSError, EOFError, LedgerError) as error:
                 resent = resent or isinstance(error, (_Lost, ProtocolError, Fault))
                 if isinstance(error, (ProtocolError, Fault)) and link is not None:
-                    await link.close()
+                    await link.close(EOFError(f"given up: {error}"))
                 if await self._again(error, link, used, backoff):
                     continue
                 cause = error.cause if isinstance(error, _Lost) else error

@@ -112,6 +112,24 @@ class Blocking:
         self.client.close()
         return {}
 
+    def bench(self, q):
+        """Batches of 256, made, sent and told apart, for so many seconds."""
+        memo, accounts = b"invoice".ljust(100, b"."), [f"bank/account/{i:06}" for i in range(1000)]
+
+        def batches():
+            while time.perf_counter() < end:
+                batch, nonces, ts = r.Batch(), r.uuid7_block(256), time.time_ns() // 1_000_000
+                add = batch.add
+                for i in range(256):
+                    add("Mint", accounts[i], 1, "", "EUR", nonces[16 * i:16 * i + 16], None, ts, memo)
+                yield batch
+
+        booked, began, cpu = 0, time.perf_counter(), time.process_time()
+        end = began + q["seconds"]
+        for batch, result in self.client.append_all(batches()):
+            booked += sum(1 for i in range(len(batch)) if result.outcome(i)[0])
+        return {"bench": {"entries": booked, "seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}}
+
     def torture(self, q):
         self.load = Load(q)
         self.thread = threading.Thread(target=self.load.run_blocking)
