@@ -48,6 +48,7 @@ type Sidecar struct {
 	disk      *diskWatcher
 	headSync  *headSyncer
 	archiver  *archiver // nil: there is no archive
+	snapshots snapshotter
 
 	admission *admission
 	requests  *sync.Pool
@@ -246,10 +247,14 @@ func (s *Sidecar) acceptLoop() {
 
 const acceptPause = 10 * time.Millisecond
 
+// turnAwayTimeout bounds a write that cannot block, since nothing was written before: it
+// is long enough for a machine that is busy.
+const turnAwayTimeout = time.Second
+
 // turnAway tells a peer why it is not served. It does not wait for the peer.
 func turnAway(conn *net.UnixConn, reason wire.Reason, detail string) {
 	m := wire.ErrorMessage{Reason: reason, Detail: detail}
-	_ = conn.SetWriteDeadline(time.Now().Add(acceptPause))
+	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
 	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
 	_ = conn.Close()
 }
