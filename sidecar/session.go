@@ -57,7 +57,7 @@ func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)
 	s.sessions.serves(ss)
-	ss.log.Debug("connected", zap.Uint32("gid", peer.GID))
+	ss.log.Debug("connected", zap.Uint32("gid", peer.GID), zap.Bool("ended", peer.Ended))
 	writer := make(chan struct{})
 	go func() {
 		defer close(writer)
@@ -164,6 +164,8 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.auth(frame.RequestID, payload)
 	case wire.FrameRoots, wire.FrameEntries, wire.FrameAccount, wire.FrameProve, wire.FrameWatch:
 		return ss.startRead(frame.Type, frame.RequestID, payload)
+	case wire.FrameSnapshot:
+		return ss.startSnapshot(frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)
 	case wire.FrameHello:
