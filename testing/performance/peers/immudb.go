@@ -47,6 +47,15 @@ var immudbPeer = peer{
 			_, err := sessions[client%len(sessions)].SetAll(ctx, request)
 			return err
 		}
+		stop := i.stop
+		i.stop = func() error {
+			closing, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+			defer cancel()
+			for _, session := range append(sessions, admin) {
+				_ = session.CloseSession(closing) // the server goes away as well
+			}
+			return stop()
+		}
 		return i, err
 	},
 }
