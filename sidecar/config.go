@@ -47,6 +47,7 @@ type Config struct {
 	Disk        DiskConfig        `toml:"disk"`
 	Store       StoreConfig       `toml:"store"`
 	Window      WindowConfig      `toml:"window"`
+	Archive     ArchiveConfig     `toml:"archive"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -154,6 +155,12 @@ type WindowConfig struct {
 	Entries int `toml:"entries" allowed:"1024..16777216"`
 }
 
+// ArchiveConfig is about the copy of the log that is kept elsewhere.
+type ArchiveConfig struct {
+	Dir      string   `toml:"dir"`
+	Interval Duration `toml:"interval" allowed:"1s..1h"`
+}
+
 // GovernanceConfig says which acts of governance are possible at all.
 type GovernanceConfig struct {
 	Reversals string `toml:"reversals" allowed:"disabled|require-capability"`
@@ -206,6 +213,7 @@ func Defaults(profile string) *Config {
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
+		Archive:     ArchiveConfig{Interval: seconds(60)},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

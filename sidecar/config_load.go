@@ -149,7 +149,7 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	for _, path := range []*string{&c.Home, &c.UDS.Path} {
+	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir} {
 		if *path == "" {
 			continue
 		}
@@ -175,6 +175,9 @@ func (c *Config) validate() error {
 	if c.Profile == Micronode && c.Window.Entries < c.Checkpoint.IntervalEntries {
 		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
 			c.Window.Entries, c.Checkpoint.IntervalEntries))
+	}
+	if c.Profile == Micronode && c.Archive.Dir != "" {
+		all = append(all, errors.New("check configuration: archive.dir is for macronode: a micronode is another ledger at each start, and forgets"))
 	}
 	if c.Limits.InflightBytes < 2*c.Limits.MaxFrame {
 		all = append(all, fmt.Errorf("check configuration: limits.inflight_bytes is %s: it must be at least 2 × limits.max_frame, %s",

@@ -75,7 +75,7 @@ func newMetrics(s *Sidecar) *metrics {
 	m.registerHTTP()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newGauges(s, m),
+		newGauges(s, m), &backupFigures{sidecar: s},
 	)
 	return m
 }

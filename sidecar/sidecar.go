@@ -47,6 +47,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -173,6 +174,9 @@ func (s *Sidecar) storeOptions() store.Options {
 
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
+	if err := s.boundConnections(); err != nil {
+		return err
+	}
 	uds := &s.config.UDS
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
@@ -180,6 +184,12 @@ func (s *Sidecar) openDoors() error {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -263,6 +273,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
+	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()

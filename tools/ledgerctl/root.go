@@ -46,7 +46,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
-		&cobra.Group{ID: groupProve, Title: "Prove:"},
+		&cobra.Group{ID: groupProve, Title: "Prove:"}, &cobra.Group{ID: groupBackup, Title: "Back up and restore:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -57,10 +57,11 @@ func (a *app) rootCommand() *cobra.Command {
 
 // Groups of commands in the help.
 const (
-	groupWrite = "write"
-	groupRead  = "read"
-	groupProve = "prove"
-	groupOther = "other"
+	groupWrite  = "write"
+	groupRead   = "read"
+	groupProve  = "prove"
+	groupBackup = "backup"
+	groupOther  = "other"
 )
 
 func (a *app) addCommands(root *cobra.Command) {
@@ -75,6 +76,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
+	add(groupBackup, a.restoreCommand(), a.archiveCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 

@@ -30,13 +30,9 @@ is verified is the ledger as it was when verify began.`,
 				return err
 			}
 			started := time.Now()
-			var done, size atomic.Uint64
-			bar := a.startBar("verify", progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
-			report, err := sidecar.Verify(cmd.Context(), home, func(entries, of uint64) {
-				done.Store(entries)
-				size.Store(of)
-			})
-			bar.stop()
+			shown, stop := a.showEntries("verify")
+			report, err := sidecar.Verify(cmd.Context(), home, shown)
+			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
 				return refutedError{err}
@@ -47,6 +43,16 @@ is verified is the ledger as it was when verify began.`,
 			return a.printReport(&report, time.Since(started))
 		},
 	}
+}
+
+// showEntries shows how many entries of how many are done, as it is told, until stop is called.
+func (a *app) showEntries(what string) (told func(done, size uint64), stop func()) {
+	var done, size atomic.Uint64
+	bar := a.startBar(what, progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
+	return func(entries, of uint64) {
+		done.Store(entries)
+		size.Store(of)
+	}, bar.stop
 }
 
 // reportJSON is what verify --json prints.
