@@ -143,9 +143,9 @@ func hledger(t *testing.T, journal []byte) map[string]string {
 	return balances
 }
 
-// balancesOf returns what the ledger says, in the form of hledger. The supply is
+// ledgerBalances returns what the ledger says, in the form of hledger. The supply is
 // that of conservation: all there is.
-func balancesOf(t *testing.T, c *client.Client) map[string]string {
+func ledgerBalances(t *testing.T, c *client.Client) map[string]string {
 	t.Helper()
 	balances := map[string]string{}
 	supply := map[string]*big.Int{}
@@ -178,7 +178,7 @@ func checkOracle(t *testing.T, p *Process, token string, c *client.Client) map[w
 	t.Helper()
 	var journal bytes.Buffer
 	kinds := export(t, c, &journal)
-	want, got := hledger(t, journal.Bytes()), balancesOf(t, c)
+	want, got := hledger(t, journal.Bytes()), ledgerBalances(t, c)
 	exported, exit := p.CLI("export", "--format", "hledger", "--token-file", token)
 	if exit != 0 {
 		t.Fatalf("export: exit %d", exit)

@@ -55,7 +55,7 @@ func (j *journalWriter) add(row *wire.EntriesRow) error {
 		j.booked[journalKey{f.Account, f.Nonce}] = move
 	}
 	day := time.UnixMilli(row.TimeMs).UTC().Format(time.DateOnly)
-	_, err := fmt.Fprintf(j.w, "%s (%d) %v%s\n    %s  %s %q\n    %s  -%s %[6]q\n\n",
+	_, err := fmt.Fprintf(j.w, "%s (%d) %v%s\n    %s  %s %q\n    %s  -%s %[7]q\n\n",
 		day, row.Seq, f.Kind, journalMemo(f.Memo), move.to, f.Amount, journalCommodity(f.Asset), move.from, f.Amount)
 	return err
 }
