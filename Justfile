@@ -113,6 +113,12 @@ prove ENTRIES="10000000":
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
 
+# render the manifests, decode them strictly, hold them against the sidecar; Dockerfile and systemd unit too
+k8s-check:
+    @command -v systemd-analyze >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd; } || \
+        { echo "systemd-analyze cannot be installed here: it comes with systemd" >&2; exit 1; }
+    cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+
 # the documents: links, recipes, commands
 docs:
     go test -run '^TestDocs' -count 1 -v .

@@ -41,6 +41,7 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":    {"sidecar"},
 	"sidecar/sidecartest":    {all},
 	"tools/ledgerctl":        {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
+	"k8s/example":            {"wire/client", "wire"},
 }
 
 const all = "*"

@@ -67,8 +67,10 @@ type AccumulatorConfig struct {
 type UDSConfig struct {
 	Path                 string   `toml:"path" env:"SOCKET"`
 	Mode                 FileMode `toml:"mode"`
+	DirMode              FileMode `toml:"dir_mode"`
 	AllowUIDs            []uint32 `toml:"allow_uids"`
 	AllowGIDs            []uint32 `toml:"allow_gids"`
+	Grant                string   `toml:"grant"`
 	HandshakeTimeout     Duration `toml:"handshake_timeout" allowed:"10ms..1m"`
 	FrameTimeout         Duration `toml:"frame_timeout" allowed:"100ms..10m"`
 	IdleTimeout          Duration `toml:"idle_timeout" allowed:"1s..168h"`
@@ -185,7 +187,8 @@ type LogConfig struct {
 
 // MemoryConfig is about the memory of the process.
 type MemoryConfig struct {
-	Limit Size `toml:"limit" allowed:"0..1TiB"`
+	Limit     Size `toml:"limit" allowed:"0..1TiB"`
+	Container Size `toml:"container" allowed:"0..1TiB"`
 }
 
 // Defaults returns the configuration of a profile before file, environment and

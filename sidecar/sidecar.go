@@ -88,8 +88,8 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
-	if config.Memory.Limit > 0 {
-		debug.SetMemoryLimit(int64(config.Memory.Limit))
+	if limit := config.softMemoryLimit(); limit > 0 {
+		debug.SetMemoryLimit(int64(limit))
 	}
 	if s.home, err = openHome(config); err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (s *Sidecar) openDoors() error {
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
-	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode()}); err != nil {
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
 		return err
 	}
 	s.accept.Go(s.acceptLoop)
