@@ -45,11 +45,11 @@ lint:
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
@@ -90,6 +90,10 @@ bitrot STRIDE="1":
 # simulate so many crashes of ledgers from a seed
 sim SEED STEPS=env("SIM_STEPS", "10000"):
     SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
+
+# simulate so many crashes of whole sidecars from a seed: sessions over pipes that are cut, under a simulated clock
+sim-sidecar SEED CRASHES=env("SIM_SIDECAR_CRASHES", "10000"):
+    SIM_SEED={{SEED}} SIM_SIDECAR_CRASHES={{CRASHES}} go test ./sidecar -run '^TestSimulatedSidecar' -count 1 -timeout 60m -v
 
 # have hledger add up the accepted entries of the bank journal and of a random ledger; installs hledger (Debian) where it is missing
 oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
