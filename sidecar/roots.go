@@ -66,7 +66,7 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		},
 		oldest:  func() uint64 { return oldestKept(s.store) },
 		record:  s.store.Record,
-		prover:  newProver(s.store, func() *committer.Head { return s.committer.Head() }),
+		prover:  newHeadProver(s.store, func() *committer.Head { return s.committer.Head() }),
 		signer:  signer,
 		stable:  newStableSeries(s, signer),
 		ring:    newRootRing(durableSize(s.store), rootRingMax),
@@ -199,11 +199,24 @@ func oldestKept(s *store.Store) uint64 {
 	return max(tail.First, 1)
 }
 
-// newProver makes proofs from the newest tiles, which the head has in memory, those that
-// the store has as of its newest checkpoint, and the records, hashed again: those of two
-// blocks for a proof, unless checkpoints are so far behind that tiles are missing between
-// the two.
-func newProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
+// newHeadProver makes proofs from the newest tiles too, which the head has in memory: so the
+// records of two blocks are read for a proof, unless checkpoints are so far behind that
+// tiles are missing between the two.
+func newHeadProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
+	p := newProver(s)
+	stored := p.Tile
+	p.Tile = func(level uint8, index uint64) ([]byte, error) {
+		if data := head().Tile(level, index); data != nil {
+			return data, nil
+		}
+		return stored(level, index)
+	}
+	return p
+}
+
+// newProver makes proofs from what the store has: tiles as of its newest checkpoint,
+// and the records, hashed again.
+func newProver(s *store.Store) *merkle.Prover {
 	kind := merkle.HashKind(s.Meta().Hash)
 	return &merkle.Prover{
 		Kind: kind,
@@ -225,9 +238,6 @@ func newProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
 			return leaves, nil
 		},
 		Tile: func(level uint8, index uint64) ([]byte, error) {
-			if data := head().Tile(level, index); data != nil {
-				return data, nil
-			}
 			data, known, err := s.LookupTile(level, index, nil)
 			if err != nil || !known {
 				return nil, err
