@@ -73,6 +73,7 @@ func (c *Committer) recover() error {
 	}
 	c.lastMs = head.TimeMs
 	c.recovered = Recovered{MarkSize: mark.Size, Size: head.Size, Replayed: head.Size - mark.Size}
+	head.tiles = c.tiles.View()
 	c.head.Store(head)
 	if c.Loss() == nil && known.Seq > head.Size {
 		c.EnterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
