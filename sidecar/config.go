@@ -116,9 +116,10 @@ type CommitConfig struct {
 	BatchMaxEntries int `toml:"batch_max_entries" allowed:"1..65536"`
 }
 
-// CheckpointConfig is about the checkpoints of derived state.
+// CheckpointConfig is about the checkpoints of derived state, and those that are signed for witnesses.
 type CheckpointConfig struct {
-	IntervalEntries int `toml:"interval_entries" allowed:"256..16777216"`
+	IntervalEntries int      `toml:"interval_entries" allowed:"256..16777216"`
+	PublishInterval Duration `toml:"publish_interval" allowed:"1s..24h"`
 }
 
 // CacheConfig bounds what is kept in memory of what is on disk.
@@ -208,7 +209,7 @@ func Defaults(profile string) *Config {
 		Concurrency: ConcurrencyConfig{Prevalidators: max(2, runtime.NumCPU()/2)},
 		Queues:      QueuesConfig{Ingress: 2000, Commit: 1000},
 		Commit:      CommitConfig{BatchMaxEntries: 1024},
-		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
+		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536, PublishInterval: seconds(60)},
 		Cache:       CacheConfig{Accounts: 262_144},
 		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
 		Limits:      LimitsConfig{MaxFrame: 1 << 20, InflightBytes: 128 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},

@@ -164,6 +164,8 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.auth(frame.RequestID, payload)
 	case wire.FrameRoots, wire.FrameEntries, wire.FrameAccount, wire.FrameProve, wire.FrameWatch:
 		return ss.startRead(frame.Type, frame.RequestID, payload)
+	case wire.FrameSnapshot:
+		return ss.startSnapshot(frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)
 	case wire.FrameHello:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -47,6 +48,7 @@ type Sidecar struct {
 	disk      *diskWatcher
 	headSync  *headSyncer
 	archiver  *archiver // nil: there is no archive
+	snapshots snapshotter
 
 	admission *admission
 	requests  *sync.Pool
@@ -126,7 +128,24 @@ func (s *Sidecar) openLedger() error {
 	if err != nil {
 		return err
 	}
-	return s.identify()
+	if err := s.identify(); err != nil {
+		return err
+	}
+	return s.resumeStable()
+}
+
+// resumeStable takes up the stable series. What it has published and the ledger does
+// not hold makes the ledger read-only.
+func (s *Sidecar) resumeStable() error {
+	key, err := note.NewVerifier(s.identity.VerifyKey)
+	if err != nil {
+		return fmt.Errorf("read the verifier key: %w", err)
+	}
+	loss, err := s.roots.stable.load(key, s.committer.Head().Size, s.roots.prover.RootAt)
+	if loss != nil {
+		s.committer.EnterSafeMode(loss)
+	}
+	return err
 }
 
 // identify loads the keys, which are those of the epoch in force.
@@ -223,10 +242,14 @@ func (s *Sidecar) acceptLoop() {
 
 const acceptPause = 10 * time.Millisecond
 
+// turnAwayTimeout bounds a write that cannot block, since nothing was written before: it
+// is long enough for a machine that is busy.
+const turnAwayTimeout = time.Second
+
 // turnAway tells a peer why it is not served. It does not wait for the peer.
 func turnAway(conn *net.UnixConn, reason wire.Reason, detail string) {
 	m := wire.ErrorMessage{Reason: reason, Detail: detail}
-	_ = conn.SetWriteDeadline(time.Now().Add(acceptPause))
+	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
 	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
 	_ = conn.Close()
 }

@@ -17,7 +17,8 @@ Exit status:
   1  failed; the error says what to do next
   2  the command line is wrong
   3  append and the single entries: some entries were rejected
-  4  verify, verify-receipt, monitor: what was checked does not hold`
+  4  verify, verify-receipt, monitor: what was checked does not hold
+  5  monitor --once: nothing newer was published for --max-age`
 
 const rootExample = `  ledgerctl mint bank 1000000            make money in an account
   ledgerctl transfer bank acct/a 250     move some of it
@@ -75,7 +76,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
-	add(groupBackup, a.restoreCommand(), a.archiveCommand())
+	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 
