@@ -39,8 +39,10 @@ lint:
     go vet ./...
     go vet -tags invariants ./...
     go vet -tags oracle ./...
+    go vet -tags clients ./...
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
+    go run {{staticcheck}} -tags clients ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
@@ -104,6 +106,18 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
 # by how much a flood and 500 unfinished handshakes lengthen the wait of another uid, in so many rounds; needs root, and a quiet machine
 flood ROUNDS="9":
     FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
+
+# the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
+clients:
+    .ci/clients
+
+# torture all clients: so many restarts of the sidecar under load, connections cut at random bytes, tokens rotated, queues full
+torture RESTARTS=env("CLIENT_RESTARTS", "50"):
+    CLIENT_RESTARTS={{RESTARTS}} go test -tags clients ./sidecar/sidecartest -run '^TestClientsTorture' -count 1 -timeout 60m -v
+
+# how many entries each client appends a second, and what that costs it
+clients-bench:
+    go test -tags clients ./sidecar/sidecartest -run '^$' -bench '^BenchmarkClients' -benchtime 1x -count 1 -timeout 10m
 
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
