@@ -167,7 +167,8 @@ soak *FLAGS:
 peers *FLAGS:
     mkdir -p out/perf
     CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
-    cd testing/performance/peers && go build -o ../../../out/perf/peers .
+    cd testing/performance/peers && go build -o ../../../out/perf/peers \
+        -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
 
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
