@@ -196,7 +196,13 @@ bench-compare REV PACKAGES="./wire ./store ./committer/...":
 k8s-check:
     @command -v systemd-analyze >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd; } || \
         { echo "systemd-analyze cannot be installed here: it comes with systemd" >&2; exit 1; }
-    cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+    export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+
+# let each alert fire and not fire, and ask every query of the dashboard of a real Prometheus that scrapes a sidecar under load
+monitoring:
+    @command -v prometheus >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends prometheus; } || \
+        { echo "prometheus and promtool cannot be installed here: they are a package of Debian, or see https://prometheus.io/download" >&2; exit 1; }
+    export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go test -count 1 -timeout 10m -run '^TestMonitoring' -v .
 
 # the documents: links, recipes, commands
 docs:
