@@ -148,6 +148,8 @@ func (a *audit) end(tail store.Tail) error {
 	switch {
 	case size != tail.Size || size > 0 && a.frontier.Root() != tail.Root:
 		return fmt.Errorf("the log changed while it was read: it had %d entries and has %d", tail.Size, size)
+	case !a.head.Known:
+		return &Finding{0, 0, fmt.Errorf("the head file is missing or cannot be read: the log is sound up to its end at %d, and whether entries behind it are lost cannot be told", size)}
 	case a.mark.Size > size:
 		return &Finding{0, 0, fmt.Errorf("the derived state is of size %d, the log ends at %d", a.mark.Size, size)}
 	case a.store.StateErr() != nil:
