@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -88,7 +89,7 @@ func (c *Committer) replayTo(end uint64, known store.HeadSlot, reaches uint64) (
 	differs := headDiffers(known, mark.Size, mark.Root)
 	for commit, err := range c.store.Commits(mark.Size + 1) {
 		if damage := new(store.Damage); errors.As(err, &damage) {
-			return head, damaged(damage, reaches), nil
+			return head, c.damaged(damage, reaches), nil
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
@@ -116,7 +117,7 @@ func (c *Committer) replayTo(end uint64, known store.HeadSlot, reaches uint64) (
 func (c *Committer) lossBehind(size uint64, known store.HeadSlot, reaches uint64) *Loss {
 	switch damage := c.store.Damage(); {
 	case damage != nil:
-		return damaged(damage, reaches)
+		return c.damaged(damage, reaches)
 	case known.Seq > size:
 		return &Loss{First: size + 1, Last: known.Seq, What: fmt.Sprintf(
 			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost", size, known.Seq, size+1, known.Seq)}
@@ -128,10 +129,14 @@ func (c *Committer) lossBehind(size uint64, known store.HeadSlot, reaches uint64
 }
 
 // damaged returns what the damage of a log that is known to reach so far means.
-func damaged(d *store.Damage, reaches uint64) *Loss {
+func (c *Committer) damaged(d *store.Damage, reaches uint64) *Loss {
 	last := max(d.Seq, reaches)
+	where := ""
+	if files := c.store.DamagedFiles(); len(files) > 0 {
+		where = ", in " + strings.Join(files, ", ")
+	}
 	return &Loss{First: d.Seq, Last: last, What: fmt.Sprintf(
-		"the log is damaged at sequence number %d, so that entries %d to %d cannot be read in order: %v", d.Seq, d.Seq, last, d.Err)}
+		"the log is damaged at sequence number %d%s, so that entries %d to %d cannot be read in order: %v", d.Seq, where, d.Seq, last, d.Err)}
 }
 
 // headDiffers tells when the head file knows another root at that size: then the log is not the

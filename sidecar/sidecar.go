@@ -301,7 +301,7 @@ func (s *Sidecar) refusal(reason wire.Reason) string {
 		return "free disk space is below disk.reserve_bytes: appends are refused until there is more"
 	case wire.ReasonSafeMode:
 		if loss := s.committer.Loss(); loss != nil {
-			return "the ledger is read-only: " + loss.What
+			return "the ledger is read-only: " + loss.What + ": stop it and run ledgerctl recover"
 		}
 	}
 	return reason.String()

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -27,6 +29,11 @@ type engineError struct{ error }
 
 func (e engineError) Unwrap() error { return e.error }
 
+// Error leaves out what Pebble hangs on an error for itself.
+func (e engineError) Error() string {
+	return strings.ReplaceAll(e.error.Error(), "\n<corruption detail carrier>", "")
+}
+
 // fromEngine marks an error of a database, if it is one.
 func fromEngine(err error) error {
 	if err == nil {
@@ -39,7 +46,7 @@ func fromEngine(err error) error {
 // pass: of that nothing can be said of the log.
 func damageAt(seq uint64, err error) error {
 	var engine engineError
-	if errors.As(err, &engine) && !errors.Is(err, pebble.ErrCorruption) && !errors.Is(err, fs.ErrNotExist) {
+	if errors.As(err, &engine) && !pebble.IsCorruptionError(engine.error) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return &Damage{Seq: seq, Err: err}
@@ -79,8 +86,12 @@ func (s *Store) DamagedFiles() []string {
 func (s *Store) Damage() *Damage { return s.tailDamage }
 
 // findTail is readTail for a log whose end cannot be read: it looks for the last block before the
-// damage that ends its commit. beyond is a sequence number that the log does not reach.
-func findTail(db *pebble.DB, beyond uint64, cause error) (t Tail, d *Damage, err error) {
+// damage that ends its commit.
+func findTail(db *pebble.DB, cause error) (t Tail, d *Damage, err error) {
+	beyond, err := beyondTables(db)
+	if err != nil {
+		return Tail{}, nil, errors.Join(cause, err)
+	}
 	readable := func(before uint64) (h blockHeader, ok bool) {
 		it, err := db.NewIter(nil)
 		if err != nil {
@@ -106,13 +117,7 @@ func findTail(db *pebble.DB, beyond uint64, cause error) (t Tail, d *Damage, err
 			high = middle
 		}
 	}
-	last, _ := readable(low)
-	for last.first > 0 && !last.last { // the beginning of a commit whose end is gone
-		var ok bool
-		if last, ok = readable(last.first); !ok {
-			return Tail{}, nil, cause
-		}
-	}
+	last := lastWhole(db, low)
 	if last.first == 0 {
 		return Tail{}, &Damage{Seq: 1, Err: cause}, nil
 	}
@@ -122,6 +127,54 @@ func findTail(db *pebble.DB, beyond uint64, cause error) (t Tail, d *Damage, err
 	}
 	t = Tail{First: first.first, Size: last.lastSeq(), Root: last.root, TimeMs: last.timeMs}
 	return t, &Damage{Seq: t.Size + 1, Err: cause}, nil
+}
+
+// lastWhole returns the last block that ends its commit among those that can be read from the 256
+// leaves before that of before on; zero where there is none. A seek back from before would touch what
+// lies behind it.
+func lastWhole(db *pebble.DB, before uint64) (last blockHeader) {
+	it, err := db.NewIter(nil)
+	if err != nil {
+		return last
+	}
+	defer func() { _ = it.Close() }()
+	for blocks := uint64(1); last.first == 0; blocks *= 2 { // a commit may be longer than what is looked at
+		from := uint64(1)
+		if before > blocks*blockLeaves {
+			from = (before-blocks*blockLeaves-1)/blockLeaves*blockLeaves + 1
+		}
+		key := blockKey(from)
+		for ok := it.SeekGE(key[:]); ok; ok = it.Next() {
+			h, _, err := headerAt(it)
+			if err != nil {
+				break
+			}
+			if h.last {
+				last = h
+			}
+		}
+		if from == 1 {
+			break
+		}
+	}
+	return last
+}
+
+// beyondTables returns a key above all that tables hold: what is in memory was read whole. Each probe
+// of a damaged block is dear, since Pebble then looks for a single flipped bit.
+func beyondTables(db *pebble.DB) (beyond uint64, err error) {
+	levels, err := db.SSTables()
+	if err != nil {
+		return 0, err
+	}
+	for _, level := range levels {
+		for i := range level {
+			if key := level[i].Largest.UserKey; len(key) == 8 {
+				beyond = max(beyond, binary.BigEndian.Uint64(key))
+			}
+		}
+	}
+	return beyond + 2, nil
 }
 
 func canRead(_ blockHeader, ok bool) bool { return ok }

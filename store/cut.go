@@ -26,6 +26,7 @@ const cutBatchBytes = 1 << 20
 // the disk space of the copy. Head file and state are left alone: a state beyond size is made again by
 // the next Open. After an error, or a crash, the home has the old log, or the new one.
 func Cut(o Options, size uint64) (aside string, err error) {
+	o.setDefaults()
 	o.ReadOnly = true
 	old, err := Open(o)
 	if err != nil {
@@ -97,7 +98,10 @@ func copyBlocks(to, from *pebble.DB, size uint64) (err error) {
 	b := to.NewBatch()
 	defer func() { _ = b.Close() }()
 	at, next := replay{it: it}, uint64(0)
-	for it.First(); it.Valid(); it.Next() {
+	if size == 0 {
+		return nil
+	}
+	for ok := it.First(); ok; ok = next != size+1 && it.Next() { // what follows may be damaged
 		if next == 0 {
 			at.next = binary.BigEndian.Uint64(it.Key())
 		}
@@ -118,9 +122,9 @@ func copyBlocks(to, from *pebble.DB, size uint64) (err error) {
 		}
 	}
 	if err := it.Error(); err != nil {
-		return err
+		return fromEngine(err)
 	}
-	if size > 0 && next != size+1 {
+	if next != size+1 {
 		return fmt.Errorf("the copy ends before %d instead of %d", next, size+1)
 	}
 	return b.Commit(pebble.Sync)

@@ -83,10 +83,25 @@ func headerAt(it *pebble.Iterator) (blockHeader, []byte, error) {
 // seekBlock puts it on the block that holds seq, or on the block after the place where it would be.
 func seekBlock(it *pebble.Iterator, seq uint64) bool {
 	after := blockKey(seq + 1)
-	if !it.SeekLT(after[:]) {
-		return it.Error() == nil && it.First()
+	if it.SeekLT(after[:]) {
+		return true
 	}
-	return true
+	if it.Error() == nil {
+		return it.First()
+	}
+	return seekBesideDamage(it, seq)
+}
+
+// seekBesideDamage is seekBlock where what follows the block cannot be read, which a seek backwards
+// would do: it comes from a block that is known to begin at a multiple of the leaves of a block.
+func seekBesideDamage(it *pebble.Iterator, seq uint64) bool {
+	from := blockKey((seq-1)/blockLeaves*blockLeaves + 1)
+	for ok := it.SeekGE(from[:]); ok; ok = it.Next() {
+		if h, _, err := headerAt(it); err != nil || h.lastSeq() >= seq {
+			return err == nil
+		}
+	}
+	return false
 }
 
 // seekCommit puts it on the first kept block of the commit that holds seq.

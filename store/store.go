@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"sync"
 	"sync/atomic"
 
@@ -190,7 +189,7 @@ func (s *Store) openTail() (err error) {
 	if !errors.As(damageAt(0, err), &damage) {
 		return err
 	}
-	s.tail, s.tailDamage, err = findTail(s.log, math.MaxInt64, err)
+	s.tail, s.tailDamage, err = findTail(s.log, err)
 	return err
 }
 

@@ -73,7 +73,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand())
-	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
+	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.recoverCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 

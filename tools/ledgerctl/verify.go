@@ -30,13 +30,9 @@ is verified is the ledger as it was when verify began.`,
 				return err
 			}
 			started := time.Now()
-			var done, size atomic.Uint64
-			bar := a.startBar("verify", progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
-			report, err := sidecar.Verify(cmd.Context(), home, func(entries, of uint64) {
-				done.Store(entries)
-				size.Store(of)
-			})
-			bar.stop()
+			tell, stop := a.verifyBar()
+			report, err := sidecar.Verify(cmd.Context(), home, tell)
+			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
 				return refutedError{err}
@@ -49,6 +45,16 @@ is verified is the ledger as it was when verify began.`,
 	}
 }
 
+// verifyBar returns what shows how far a verification is, and what ends that.
+func (a *app) verifyBar() (tell func(done, size uint64), stop func()) {
+	var done, size atomic.Uint64
+	bar := a.startBar("verify", progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
+	return func(entries, of uint64) {
+		done.Store(entries)
+		size.Store(of)
+	}, bar.stop
+}
+
 // reportJSON is what verify --json prints.
 type reportJSON struct {
 	Entries  uint64  `json:"entries"`
@@ -57,13 +63,16 @@ type reportJSON struct {
 	Root     string  `json:"root"`
 	State    uint64  `json:"state"` // entries that the derived state covers
 	Seconds  float64 `json:"seconds"`
+	Epoch    uint64  `json:"epoch"`
+	LogID    string  `json:"log_id"`
 }
 
 func (a *app) printReport(r *sidecar.VerifyReport, took time.Duration) error {
 	if a.json {
-		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds()})
+		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds(),
+			r.Epoch, fmt.Sprintf("%x", r.LogID)})
 	}
-	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\n",
-		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root)
+	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\nlog   %x, epoch %d\n",
+		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root, r.LogID, r.Epoch)
 	return err
 }
