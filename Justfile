@@ -45,11 +45,11 @@ lint:
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestFaultsAt|TestSimulation)|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
@@ -66,6 +66,14 @@ kills ROUNDS=env("KILL_ROUNDS", "500"):
 # let faults meet every STRIDE-th system call of a short run of the real program: SIGKILL, errors, short writes (amd64)
 syscalls STRIDE="1":
     SYSCALL_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestSystemCalls' -count 1 -timeout 120m -v
+
+# small, full and failing file systems in a mount namespace, and so many power cuts on ext4 (as root, with loop devices)
+mounts CUTS=env("POWER_CUTS", "100"):
+    POWER_CUTS={{CUTS}} go test ./sidecar/sidecartest -run '^TestMounts' -count 1 -timeout 60m -v
+
+# make the golden homes that are named in golden_test.go and missing, once for a release
+golden-homes:
+    GOLDEN_HOMES=make go test ./sidecar/sidecartest -run '^TestGoldenHomes' -count 1 -timeout 10m -v
 
 # hold the ledger against the independent model of its rules, over so many entries
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
@@ -96,6 +104,12 @@ flood ROUNDS="9":
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
+
+# render the manifests, decode them strictly, hold them against the sidecar; Dockerfile and systemd unit too
+k8s-check:
+    @command -v systemd-analyze >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd; } || \
+        { echo "systemd-analyze cannot be installed here: it comes with systemd" >&2; exit 1; }
+    cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
 
 # the documents: links, recipes, commands
 docs:

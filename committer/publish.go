@@ -29,6 +29,8 @@ type CommitInfo struct {
 	Entries     int
 	Bytes       int
 	QueuedNs    []int64 // when each of its requests was submitted
+	Oldest      int     // index in QueuedNs of the one that has waited longest
+	Origin      Origin  // of that request
 	OpenedNs    int64   // the first request was taken
 	SealedNs    int64   // the root was known, the writer began
 	DurableNs   int64   // the log was synced
@@ -101,7 +103,10 @@ func (c *Committer) publish() {
 		for _, r := range p.requests {
 			r.Size, r.Root = p.size, p.commit.Root
 			info.QueuedNs = append(info.QueuedNs, r.QueuedNs)
-			r.Complete(r)
+			if last := len(info.QueuedNs) - 1; last == 0 || r.QueuedNs < info.QueuedNs[info.Oldest] {
+				info.Oldest, info.Origin = last, r.Origin
+			}
+			r.Complete(r) // it may be in use again from here on
 		}
 		info.PublishedNs = c.options.NowNs()
 		if c.options.Observe != nil {

@@ -44,6 +44,9 @@ type Request struct {
 	Account []byte
 	Nonce   wire.Nonce
 
+	// Origin says which request this is, for people; the committer passes it on.
+	Origin Origin
+
 	// QueuedNs is the monotonic time in nanoseconds at which the request was
 	// submitted, for the latency metric.
 	QueuedNs int64
@@ -65,6 +68,10 @@ type Request struct {
 	// may be told. It MUST NOT block.
 	Complete func(*Request)
 }
+
+// Origin names a request as the log of the sidecar does: the number of its connection, and
+// the id that the client chose.
+type Origin struct{ Connection, Request uint64 }
 
 // Reset makes r ready to be filled again; buffers and Complete stay.
 func (r *Request) Reset() {

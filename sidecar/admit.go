@@ -66,6 +66,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 	r := ss.sidecar.requests.Get().(*request)
 	r.Reset()
 	r.session, r.id, r.Lane = ss, id, ss.peer.UID
+	r.Origin = committer.Origin{Connection: ss.id, Request: id}
 	r.Atomic = m.Flags&wire.AppendAtomic != 0
 	r.Balances = m.Flags&wire.AppendBalances != 0
 	r.DryRun = m.Flags&wire.AppendDryRun != 0

@@ -47,6 +47,7 @@ type Config struct {
 	Disk        DiskConfig        `toml:"disk"`
 	Store       StoreConfig       `toml:"store"`
 	Window      WindowConfig      `toml:"window"`
+	Archive     ArchiveConfig     `toml:"archive"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -66,8 +67,10 @@ type AccumulatorConfig struct {
 type UDSConfig struct {
 	Path                 string   `toml:"path" env:"SOCKET"`
 	Mode                 FileMode `toml:"mode"`
+	DirMode              FileMode `toml:"dir_mode"`
 	AllowUIDs            []uint32 `toml:"allow_uids"`
 	AllowGIDs            []uint32 `toml:"allow_gids"`
+	Grant                string   `toml:"grant"`
 	HandshakeTimeout     Duration `toml:"handshake_timeout" allowed:"10ms..1m"`
 	FrameTimeout         Duration `toml:"frame_timeout" allowed:"100ms..10m"`
 	IdleTimeout          Duration `toml:"idle_timeout" allowed:"1s..168h"`
@@ -113,9 +116,10 @@ type CommitConfig struct {
 	BatchMaxEntries int `toml:"batch_max_entries" allowed:"1..65536"`
 }
 
-// CheckpointConfig is about the checkpoints of derived state.
+// CheckpointConfig is about the checkpoints of derived state, and those that are signed for witnesses.
 type CheckpointConfig struct {
-	IntervalEntries int `toml:"interval_entries" allowed:"256..16777216"`
+	IntervalEntries int      `toml:"interval_entries" allowed:"256..16777216"`
+	PublishInterval Duration `toml:"publish_interval" allowed:"1s..24h"`
 }
 
 // CacheConfig bounds what is kept in memory of what is on disk.
@@ -153,6 +157,12 @@ type WindowConfig struct {
 	Entries int `toml:"entries" allowed:"1024..16777216"`
 }
 
+// ArchiveConfig is about the copy of the log that is kept elsewhere.
+type ArchiveConfig struct {
+	Dir      string   `toml:"dir"`
+	Interval Duration `toml:"interval" allowed:"1s..1h"`
+}
+
 // GovernanceConfig says which acts of governance are possible at all.
 type GovernanceConfig struct {
 	Reversals string `toml:"reversals" allowed:"disabled|require-capability"`
@@ -177,7 +187,8 @@ type LogConfig struct {
 
 // MemoryConfig is about the memory of the process.
 type MemoryConfig struct {
-	Limit Size `toml:"limit" allowed:"0..1TiB"`
+	Limit     Size `toml:"limit" allowed:"0..1TiB"`
+	Container Size `toml:"container" allowed:"0..1TiB"`
 }
 
 // Defaults returns the configuration of a profile before file, environment and
@@ -198,13 +209,14 @@ func Defaults(profile string) *Config {
 		Concurrency: ConcurrencyConfig{Prevalidators: max(2, runtime.NumCPU()/2)},
 		Queues:      QueuesConfig{Ingress: 2000, Commit: 1000},
 		Commit:      CommitConfig{BatchMaxEntries: 1024},
-		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536},
+		Checkpoint:  CheckpointConfig{IntervalEntries: 65_536, PublishInterval: seconds(60)},
 		Cache:       CacheConfig{Accounts: 262_144},
 		Idempotency: IdempotencyConfig{FilterBytes: 32 << 20},
 		Limits:      LimitsConfig{MaxFrame: 1 << 20, InflightBytes: 128 << 20, DecompressRatio: 10, MaxEntriesPerRequest: 8192},
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
+		Archive:     ArchiveConfig{Interval: seconds(60)},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

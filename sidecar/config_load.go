@@ -149,7 +149,7 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	for _, path := range []*string{&c.Home, &c.UDS.Path} {
+	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir} {
 		if *path == "" {
 			continue
 		}
@@ -168,13 +168,13 @@ func (c *Config) validate() error {
 	for _, k := range c.keys() {
 		all = append(all, k.check())
 	}
-	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory())
-	if mode := c.UDS.Mode.FileMode(); mode&^socketModes != 0 || mode&0o600 != 0o600 {
-		all = append(all, fmt.Errorf("check configuration: uds.mode is %s: it must be in 0600..0666 with read and write for the owner", c.UDS.Mode))
-	}
+	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory(), c.checkSocket())
 	if c.Profile == Micronode && c.Window.Entries < c.Checkpoint.IntervalEntries {
 		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
 			c.Window.Entries, c.Checkpoint.IntervalEntries))
+	}
+	if c.Profile == Micronode && c.Archive.Dir != "" {
+		all = append(all, errors.New("check configuration: archive.dir is for macronode: a micronode is another ledger at each start, and forgets"))
 	}
 	if c.Limits.InflightBytes < 2*c.Limits.MaxFrame {
 		all = append(all, fmt.Errorf("check configuration: limits.inflight_bytes is %s: it must be at least 2 × limits.max_frame, %s",
@@ -211,14 +211,22 @@ func (c *Config) checkHTTPS() error {
 	return nil
 }
 
-// checkMemory refuses a limit that the parts of known size cannot keep.
-func (c *Config) checkMemory() error {
-	const base = Size(32 << 20) // the program, its goroutines and connections
-	memtables := 4 * c.Store.MemtableBytes
-	need := memtables + c.Store.CacheBytes + base
-	if c.Memory.Limit != 0 && c.Memory.Limit < need {
-		return fmt.Errorf("check configuration: memory.limit is %s: it must be 0 or at least %s (4 × store.memtable_bytes %s + store.cache_bytes %s + %s for the rest)",
-			c.Memory.Limit, need, c.Store.MemtableBytes, c.Store.CacheBytes, base)
+// checkSocket holds permissions and grant against what they may be.
+func (c *Config) checkSocket() error {
+	var all []error
+	if mode := c.UDS.Mode.FileMode(); mode&^socketModes != 0 || mode&0o600 != 0o600 {
+		all = append(all, fmt.Errorf("check configuration: uds.mode is %s: it must be in 0600..0666 with read and write for the owner", c.UDS.Mode))
 	}
-	return nil
+	if mode := c.UDS.DirMode.FileMode(); mode != 0 && (mode&^0o755 != 0 || mode&0o700 != 0o700) {
+		all = append(all, fmt.Errorf("check configuration: uds.dir_mode is %s: it must be 0000 or in 0700..0755 with all for the owner: whoever else may write there can replace the socket", c.UDS.DirMode))
+	}
+	if c.UDS.Grant != "" {
+		if _, err := parseGrant(c.UDS.Grant); err != nil {
+			all = append(all, fmt.Errorf("check configuration: uds.grant: %w", err))
+		}
+		if len(c.UDS.AllowUIDs)+len(c.UDS.AllowGIDs) == 0 {
+			all = append(all, errors.New("check configuration: uds.grant is for peers that uds.allow_uids or uds.allow_gids name: name some"))
+		}
+	}
+	return errors.Join(all...)
 }

@@ -61,6 +61,8 @@ func TestLoadPrecedence(t *testing.T) {
 			[]string{"RON_LEDGER_UDS_ALLOW_GIDS=7, 8", "RON_LEDGER_STORE_CACHE_BYTES=33554432"}, nil,
 			map[string]string{"limits.max_frame": "2MiB", "uds.mode": "0660", "uds.allow_uids": "1,2", "uds.allow_gids": "7,8", "store.cache_bytes": "32MiB"}},
 		{"a size as a number", "[limits]\nmax_frame = 65536\n", nil, nil, map[string]string{"limits.max_frame": "64KiB"}},
+		{"in a pod", "[uds]\ndir_mode = \"0750\"\nallow_gids = [2000]\ngrant = \"op = append,read; kind = Transfer,Hold\"\n", []string{"RON_LEDGER_MEMORY_CONTAINER=1073741824"}, nil,
+			map[string]string{"uds.dir_mode": "0750", "uds.grant": "op = append,read; kind = Transfer,Hold", "memory.container": "1GiB", "memory.limit": "0"}},
 		{"variables of others", "", []string{"RON_LEDGER_SERVICE_HOST=10.0.0.1", "RON_LEDGER_PORT_443_TCP=x", "RON_LEDGER_TOKEN=t"}, nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -116,7 +118,17 @@ func TestLoadRefuses(t *testing.T) {
 		{"half a certificate", "[https]\ncert_file = \"a\"\n", nil, nil, []string{"https.cert_file and https.key_file"}},
 		{"name", "name = \"a b\"\n", nil, nil, []string{`name is "a b"`}},
 		{"name that is empty", "name = \"\"\n", nil, nil, []string{"name is"}},
-		{"impossible memory", "[memory]\nlimit = \"64MiB\"\n", nil, nil, []string{"memory.limit is 64MiB", "120MiB", "store.memtable_bytes 16MiB"}},
+		{"impossible memory", "[memory]\nlimit = \"64MiB\"\n", nil, nil, []string{"memory.limit is 64MiB", "280MiB", "4 × store.memtable_bytes 64MiB"}},
+		{"memory of a container", "", []string{"RON_LEDGER_MEMORY_CONTAINER=134217728"}, nil,
+			[]string{"memory.container is 128MiB", "leaves 104MiB", "280MiB have to fit", "store.cache_bytes 24MiB", "limits.inflight_bytes 128MiB", "idempotency.filter_bytes 32MiB"}},
+		{"memory of a container below the cache", "", []string{"RON_LEDGER_MEMORY_CONTAINER=1MiB"}, nil, []string{"leaves 0 beside"}},
+		{"memory of a micronode", "profile = \"micronode\"\n[memory]\nlimit = \"64MiB\"\n", nil, nil, []string{"97MiB have to fit", "window.entries of the least size 13MiB"}},
+		{"more memory than the container has", "[memory]\nlimit = \"2GiB\"\ncontainer = \"1GiB\"\n", nil, nil, []string{"memory.limit is 2GiB", "1GiB", "leave memory.limit at 0"}},
+		{"a folder of the socket that others write", "[uds]\ndir_mode = \"0770\"\n", nil, nil, []string{"uds.dir_mode is 0770", "0700..0755"}},
+		{"grant without peers", "[uds]\ngrant = \"op = read\"\n", nil, nil, []string{"uds.grant", "uds.allow_uids"}},
+		{"grant that is no caveat", "[uds]\nallow_uids = [1]\ngrant = \"everything\"\n", nil, nil, []string{"uds.grant", "everything"}},
+		{"grant that binds by itself", "[uds]\nallow_uids = [1]\ngrant = \"uid = 7\"\n", nil, nil, []string{"uds.grant", "leave them out"}},
+		{"grant of nothing", "[uds]\nallow_uids = [1]\ngrant = \" ; \"\n", nil, nil, []string{"uds.grant", "no caveat"}},
 		{"window below the interval", "profile = \"micronode\"\n[window]\nentries = 1024\n", nil, nil, []string{"window.entries is 1024", "65536"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

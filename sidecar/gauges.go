@@ -1,6 +1,9 @@
 package sidecar
 
 import (
+	"strconv"
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rustyonions/ron-ledger/store"
@@ -27,8 +30,15 @@ type gauges struct {
 	keysReloads, keysFailures                 *prometheus.Desc
 	certificate, memoryLimit, build           *prometheus.Desc
 	fsync, cacheBytes, cacheHits, cacheMisses *prometheus.Desc
+	cacheMax, identitiesMax, memtableMax      *prometheus.Desc
+	levelBytes, levelTables, compactions      *prometheus.Desc
+	tokenExpiring                             *prometheus.Desc
 	engine                                    []engineFigure
 }
+
+// expiresSoon is how long before its end a token counts as expiring: somebody has a day to
+// make another.
+const expiresSoon = 24 * time.Hour
 
 // engineFigure is one figure that both databases have, told apart by the label db.
 type engineFigure struct {
@@ -76,12 +86,19 @@ func newGauges(s *Sidecar, m *metrics) *gauges {
 		keysReloads:      describe("token_keys_reloads_total", "Times that the keyring or the revocation list was replaced."),
 		keysFailures:     describe("token_keys_reload_failures_total", "Times that the keyring or the revocation list could not be read."),
 		certificate:      describe("cert_not_after_seconds", "Unix time at which the HTTPS certificate ends."),
-		memoryLimit:      describe("memory_limit_bytes", "Soft memory limit of the process (memory.limit); 0 when none is set."),
+		memoryLimit:      describe("memory_limit_bytes", "Soft memory limit of the process (memory.limit, memory.container); 0 when none is set."),
 		build:            describe("ledger_build_info", "1, with what runs as labels.", "version", "profile", "hash"),
 		fsync:            describe("pebble_wal_fsync_seconds", "Latency of the syncs of the log."),
 		cacheBytes:       describe("pebble_cache_bytes", "Bytes in the block cache."),
 		cacheHits:        describe("pebble_cache_hits_total", "Blocks found in the cache."),
 		cacheMisses:      describe("pebble_cache_misses_total", "Blocks read from disk."),
+		cacheMax:         describe("pebble_cache_bytes_max", "Bytes that the block cache may have (store.cache_bytes)."),
+		identitiesMax:    describe("ledger_recent_identities_max", "Identities at which appends wait for a checkpoint (4 × checkpoint.interval_entries)."),
+		memtableMax:      describe("pebble_memtable_bytes_max", "Bytes in the memtables of the log at which appends wait for a flush (4 × store.memtable_bytes)."),
+		levelBytes:       describe("pebble_level_bytes", "Bytes in the tables of a level.", "db", "level"),
+		levelTables:      describe("pebble_level_tables", "Tables in a level.", "db", "level"),
+		compactions:      describe("pebble_compaction_seconds", "Compactions, and the time spent in them.", "db"),
+		tokenExpiring:    describe("token_expiring", "Connections whose token ends within a day."),
 		engine:           engineFigures(),
 	}
 }
@@ -91,7 +108,6 @@ func engineFigures() (all []engineFigure) {
 		all = append(all, engineFigure{describe(name, help, "db"), kind, of})
 	}
 	const gauge, counter = prometheus.GaugeValue, prometheus.CounterValue
-	add(counter, "pebble_compaction_seconds", "Time spent in compactions.", func(m *store.EngineMetrics) float64 { return m.CompactionTime.Seconds() })
 	add(counter, "pebble_compactions_total", "Compactions.", func(m *store.EngineMetrics) float64 { return float64(m.Compactions) })
 	add(counter, "pebble_compaction_failures_total", "Compactions that failed.", func(m *store.EngineMetrics) float64 { return float64(m.BackgroundFails) })
 	add(gauge, "pebble_compaction_debt_bytes", "Bytes that wait for compaction, estimated.", func(m *store.EngineMetrics) float64 { return float64(m.CompactionDebt) })
@@ -149,6 +165,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.accounts, float64(stats.AccountsInMemory))
 	gauge(g.accountsMax, float64(s.config.Cache.Accounts))
 	gauge(g.identities, float64(stats.RecentIdentities))
+	gauge(g.identitiesMax, float64(4*s.config.Checkpoint.IntervalEntries))
 	gauge(g.connections, float64(s.sessions.count()))
 	gauge(g.connectionsMax, float64(s.config.UDS.MaxConnections))
 	gauge(g.httpsOpen, float64(https.listener.open.Load()))
@@ -166,7 +183,8 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	counter(g.keysReloads, float64(s.keys.reloads.Load()))
 	counter(g.keysFailures, float64(s.keys.failed.Load()))
 	gauge(g.certificate, float64(https.certificates.notAfter().Unix()))
-	gauge(g.memoryLimit, float64(s.config.Memory.Limit))
+	gauge(g.tokenExpiring, float64(s.sessions.expiring(time.Now().Add(expiresSoon).Unix())))
+	gauge(g.memoryLimit, float64(s.config.softMemoryLimit()))
 	gauge(g.build, 1, Version(), s.config.Profile, s.hash.String())
 	g.collectStore(out, gauge, counter)
 }
@@ -182,10 +200,18 @@ func (g *gauges) collectStore(out chan<- prometheus.Metric, gauge, counter func(
 	gauge(g.cacheBytes, float64(m.CacheBytes))
 	counter(g.cacheHits, float64(m.CacheHits))
 	counter(g.cacheMisses, float64(m.CacheMisses))
-	for i := range g.engine {
-		f := &g.engine[i]
-		out <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(&m.Log), "log")
-		out <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(&m.State), "state")
+	gauge(g.cacheMax, float64(g.sidecar.config.Store.CacheBytes))
+	gauge(g.memtableMax, float64(4*g.sidecar.config.Store.MemtableBytes))
+	for db, engine := range map[string]*store.EngineMetrics{"log": &m.Log, "state": &m.State} {
+		for i := range g.engine {
+			f := &g.engine[i]
+			out <- prometheus.MustNewConstMetric(f.desc, f.kind, f.of(engine), db)
+		}
+		for i := range engine.Levels {
+			gauge(g.levelBytes, float64(engine.Levels[i].Bytes), db, strconv.Itoa(i))
+			gauge(g.levelTables, float64(engine.Levels[i].Tables), db, strconv.Itoa(i))
+		}
+		out <- prometheus.MustNewConstSummary(g.compactions, uint64(engine.Compactions), engine.CompactionTime.Seconds(), nil, db)
 	}
 }
 

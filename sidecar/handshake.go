@@ -10,9 +10,9 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// hello answers the first frame of a connection. A connection without a token can
-// do nothing but ask for STATUS, and that only when the peer has the sidecar's
-// own uid; so anyone else is turned away here.
+// hello answers the first frame of a connection. A connection that has no token, and is
+// handed none, can do nothing but ask for STATUS, and that only when the peer has the
+// sidecar's own uid; so anyone else is turned away here.
 func (ss *session) hello(id uint64, payload []byte) error {
 	var m wire.Hello
 	if fault := m.Decode(payload); !fault.OK() {
@@ -24,11 +24,11 @@ func (ss *session) hello(id uint64, payload []byte) error {
 	token := m.Token
 	var handed []byte
 	if len(token) == 0 {
-		if !ss.ownUID() {
+		var fault wire.Fault
+		if handed, fault = ss.handOut(); !fault.OK() {
 			ss.sidecar.metrics.authFailed("token")
-			return ss.refuse(id, wire.Fault{Reason: wire.ReasonUnauth, Detail: "no token: HELLO carries the token that says what the connection may do"})
+			return ss.refuse(id, fault)
 		}
-		handed = ss.sidecar.identity.OwnToken.Bytes()
 		token = handed
 	}
 	var words []string

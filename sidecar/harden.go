@@ -30,6 +30,9 @@ func (s *Sidecar) Harden() {
 // of the process.
 func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 	readWrite = []string{s.config.Home, filepath.Dir(s.Socket())}
+	if s.archiver != nil {
+		readWrite = append(readWrite, s.archiver.dir)
+	}
 	readOnly = []string{"/proc"}
 	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile} {
 		if file == "" {

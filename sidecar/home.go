@@ -62,6 +62,9 @@ func openHome(c *Config) (_ *home, err error) {
 	if err := peercred.CheckPrivate(h.dir); err != nil {
 		return nil, fmt.Errorf("open home: %w", err)
 	}
+	if err := checkRestored(h.dir); err != nil {
+		return nil, fmt.Errorf("open home %s: %w", h.dir, err)
+	}
 	if h.lock, err = peercred.LockFile(h.path(lockFile)); err != nil {
 		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 			return nil, fmt.Errorf("open home: %s cannot be written: choose another with --home, or use --profile micronode: %w", h.dir, err)

@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,8 @@ type rootsQuery struct {
 	limit int
 	wait  time.Duration
 	proof bool
+	// stable asks for the slow series: the answer ends at its newest checkpoint.
+	stable bool
 }
 
 // parseRootsQuery reads the parameters. An error names the one that is unknown,
@@ -42,6 +45,9 @@ func parseRootsQuery(raw string) (q rootsQuery, err error) {
 		if err := q.set(name, values[name][0]); err != nil {
 			return q, err
 		}
+	}
+	if q.stable && q.wait > 0 {
+		return q, errors.New("parameter wait is not for stable=1: what is stable changes every checkpoint.publish_interval")
 	}
 	return q, nil
 }
@@ -65,13 +71,13 @@ func (q *rootsQuery) set(name, text string) (err error) {
 		}
 		want = "a duration such as 30s"
 	case "proof":
-		q.proof = text == "1"
-		if text != "0" && text != "1" {
-			err = errors.New("neither")
-		}
+		q.proof, err = zeroOrOne(text)
+		want = "0 or 1"
+	case "stable":
+		q.stable, err = zeroOrOne(text)
 		want = "0 or 1"
 	default:
-		return fmt.Errorf("unknown parameter %.40q: there are since, limit, wait and proof", name)
+		return fmt.Errorf("unknown parameter %.40q: there are since, limit, wait, proof and stable", name)
 	}
 	if err != nil {
 		return fmt.Errorf("parameter %s is %.40q: it has to be %s", name, text, want)
@@ -79,7 +85,14 @@ func (q *rootsQuery) set(name, text string) (err error) {
 	return nil
 }
 
-// serveRoots answers GET /roots?since=N&limit=K&wait=30s&proof=1, all of it optional:
+func zeroOrOne(text string) (bool, error) {
+	if text != "0" && text != "1" {
+		return false, errors.New("neither")
+	}
+	return text == "1", nil
+}
+
+// serveRoots answers GET /roots?since=N&limit=K&wait=30s&proof=1&stable=1, all of it optional:
 //
 //	{"roots":[{"seq":1031,"root":"hex","ts":1728794183999}],"next":1031,
 //	 "oldest":1,"checkpoint":"…","consistency":["hex",…]}
@@ -91,7 +104,9 @@ func (q *rootsQuery) set(name, text string) (err error) {
 // proof that needs forgotten records is a 410. text/plain is the bare checkpoint.
 // oldest is there once entries were forgotten: roots of smaller trees are gone, and
 // the first root is simply the oldest that is kept. A wait ends early when the
-// sidecar stops. The answer to a question changes only with the head, which is
+// sidecar stops. With stable the checkpoint is the newest one of the slow series, and
+// nothing beyond it is told: all who ask within checkpoint.publish_interval get the
+// same. The answer to a question changes only with the head, which is
 // its ETag.
 func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 	q, err := parseRootsQuery(r.URL.RawQuery)
@@ -99,13 +114,17 @@ func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	head := h.roots.await(r.Context(), q.since, q.wait)
+	head, signed, err := h.roots.upTo(r.Context(), &q)
+	if err != nil {
+		h.rootsFailed(w, err)
+		return
+	}
 	if q.proof && q.since > head.Size {
 		problem(w, http.StatusBadRequest, fmt.Sprintf("parameter since is %d: with proof it has to be a size that the tree has had, and it has %d", q.since, head.Size))
 		return
 	}
 	plain := prefersText(r.Header.Values("Accept"))
-	etag := rootsETag(head, h.roots.oldest(), plain)
+	etag := rootsETag(head, h.roots.oldest(), &q, plain)
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Cache-Control", "no-cache")
 	w.Header().Add("Vary", "Accept")
@@ -113,7 +132,7 @@ func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	body, contentType, err := h.rootsBody(head, &q, plain)
+	body, contentType, err := h.rootsBody(head, signed, &q, plain)
 	if err != nil {
 		w.Header().Del("ETag")
 		h.rootsFailed(w, err)
@@ -121,6 +140,16 @@ func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", contentType)
 	_, _ = w.Write(body) // a peer that is gone needs no answer
+}
+
+// upTo returns how far the answer goes: to the newest checkpoint of the stable series,
+// or to the head, and then signed is empty until it is needed.
+func (r *rootsSource) upTo(ctx context.Context, q *rootsQuery) (*committer.Head, signedCheckpoint, error) {
+	if !q.stable {
+		return r.await(ctx, q.since, q.wait), signedCheckpoint{}, nil
+	}
+	signed, err := r.stable.checkpoint()
+	return &committer.Head{Size: signed.size, Root: signed.root}, signed, err
 }
 
 func (h *httpsServer) rootsFailed(w http.ResponseWriter, err error) {
@@ -133,12 +162,16 @@ func (h *httpsServer) rootsFailed(w http.ResponseWriter, err error) {
 }
 
 // rootsBody makes the answer, the bare checkpoint or JSON.
-func (h *httpsServer) rootsBody(head *committer.Head, q *rootsQuery, plain bool) (body []byte, contentType string, err error) {
-	if plain {
-		checkpoint, err := h.roots.signer.sign(head)
-		return checkpoint.text, "text/plain; charset=utf-8", err
+func (h *httpsServer) rootsBody(head *committer.Head, signed signedCheckpoint, q *rootsQuery, plain bool) (body []byte, contentType string, err error) {
+	if signed.text == nil {
+		if signed, err = h.roots.signer.sign(head); err != nil {
+			return nil, "", err
+		}
 	}
-	page, err := h.roots.page(head, q.since, q.limit)
+	if plain {
+		return signed.text, "text/plain; charset=utf-8", nil
+	}
+	page, err := h.roots.page(head, signed, q.since, q.limit)
 	if err != nil {
 		return nil, "", err
 	}
@@ -189,10 +222,13 @@ func (p *rootsPage) appendJSON(dst []byte, proof []merkle.Hash, withProof bool) 
 
 // rootsETag names the state that an answer is made of. It is weak: gzip changes
 // the bytes, and the checkpoint may already be that of a later head.
-func rootsETag(head *committer.Head, oldest uint64, plain bool) string {
+func rootsETag(head *committer.Head, oldest uint64, q *rootsQuery, plain bool) string {
 	form := "json"
 	if plain {
 		form = "text"
+	}
+	if q.stable {
+		form += "-stable"
 	}
 	return fmt.Sprintf(`W/"%d-%d-%x-%s"`, head.Size, oldest, head.Root[:8], form)
 }

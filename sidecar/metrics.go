@@ -22,6 +22,7 @@ type metrics struct {
 	commits, entries, bytes prometheus.Counter
 	rootsPublished          prometheus.Counter
 	commitLatency           prometheus.Histogram
+	exemplars               exemplarRate // of commitLatency; the publisher's
 	batchLatency            prometheus.Histogram
 	batchSize               prometheus.Histogram
 
@@ -75,7 +76,7 @@ func newMetrics(s *Sidecar) *metrics {
 	m.registerHTTP()
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newGauges(s, m),
+		newGauges(s, m), &backupFigures{sidecar: s},
 	)
 	return m
 }
@@ -110,10 +111,16 @@ func (m *metrics) registerHTTP() {
 	}
 }
 
-// Observe takes the figures of a commit. It neither blocks nor allocates.
+// Observe takes the figures of a commit. It does not block, and allocates nothing but a few
+// exemplars a second: the requests that were slowest, by connection and request id.
 func (m *metrics) Observe(info *committer.CommitInfo) {
-	for _, queued := range info.QueuedNs {
-		m.commitLatency.Observe(float64(info.PublishedNs-queued) / 1e9)
+	for i, queued := range info.QueuedNs {
+		latency := info.PublishedNs - queued
+		if i == info.Oldest && m.exemplars.due(info.PublishedNs, latency) {
+			m.commitLatency.(prometheus.ExemplarObserver).ObserveWithExemplar(float64(latency)/1e9, exemplar(info.Origin))
+			continue
+		}
+		m.commitLatency.Observe(float64(latency) / 1e9)
 	}
 	if info.Entries == 0 {
 		return
@@ -154,9 +161,9 @@ func (m *metrics) http(route, method string, status int, took time.Duration) {
 	m.httpDuration.WithLabelValues(route).Observe(took.Seconds())
 }
 
-// handler serves the metrics as text and as protobuf, which carries the native
-// histograms. It does not speak OpenMetrics, whose names of counters differ.
+// handler serves the metrics as text, as OpenMetrics, which carries the exemplars, and as
+// protobuf, which carries the native histograms as well. All names are the same in each.
 // Compression is done outside of it.
 func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4})
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }

@@ -35,6 +35,7 @@ type rootsSource struct {
 	record  func(seq uint64, dst []byte) ([]byte, error)
 	prover  *merkle.Prover
 	signer  *checkpointSigner
+	stable  *stableSeries
 	ring    *rootRing
 	waitMax time.Duration
 }
@@ -51,21 +52,23 @@ type rootsPage struct {
 // newRootsSource is made before the committer opens: the ring takes what becomes
 // durable from then on. The key to sign with is set when the epoch is known.
 func newRootsSource(s *Sidecar) *rootsSource {
+	signer := &checkpointSigner{
+		head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
+		refuted: func(err error) {
+			s.committer.EnterSafeMode(&committer.Loss{What: "a root is refuted by the log: " + err.Error()})
+		},
+	}
 	return &rootsSource{
 		head:  func() *committer.Head { return s.committer.Head() },
 		state: s.store.Roots,
 		logged: func(since, to uint64, limit int) ([]store.RootRow, error) {
 			return rootsInLog(s.store, since, to, limit)
 		},
-		oldest: func() uint64 { return oldestKept(s.store) },
-		record: s.store.Record,
-		prover: newProver(s.store),
-		signer: &checkpointSigner{
-			head: func() *committer.Head { return s.committer.Head() }, second: newLogAudit(s.store).rootAt,
-			refuted: func(err error) {
-				s.committer.EnterSafeMode(&committer.Loss{What: "a root is refuted by the log: " + err.Error()})
-			},
-		},
+		oldest:  func() uint64 { return oldestKept(s.store) },
+		record:  s.store.Record,
+		prover:  newProver(s.store),
+		signer:  signer,
+		stable:  newStableSeries(s, signer),
 		ring:    newRootRing(durableSize(s.store), rootRingMax),
 		waitMax: s.config.HTTPS.MaxWait.Duration(),
 	}
@@ -79,7 +82,11 @@ func (r *rootsSource) add(head *committer.Head) { r.ring.add(head) }
 // returns a page without roots after that, or when ctx ends.
 func (r *rootsSource) Page(ctx context.Context, since uint64, limit int, wait time.Duration) (*rootsPage, error) {
 	head := r.await(ctx, since, wait)
-	return r.page(head, since, limit)
+	signed, err := r.signer.sign(head)
+	if err != nil {
+		return nil, err
+	}
+	return r.page(head, signed, since, limit)
 }
 
 // await returns the head once it is above since, or when the wait is over.
@@ -103,19 +110,15 @@ func (r *rootsSource) await(ctx context.Context, since uint64, wait time.Duratio
 	return head
 }
 
-func (r *rootsSource) page(head *committer.Head, since uint64, limit int) (*rootsPage, error) {
+func (r *rootsSource) page(head *committer.Head, signed signedCheckpoint, since uint64, limit int) (*rootsPage, error) {
 	if limit <= 0 {
 		limit = rootsLimitDefault
-	}
-	checkpoint, err := r.signer.sign(head)
-	if err != nil {
-		return nil, err
 	}
 	rows, err := r.rows(head, since, min(limit, rootsLimitMax))
 	if err != nil {
 		return nil, fmt.Errorf("read roots after %d: %w", since, err)
 	}
-	page := &rootsPage{Roots: rows, Next: since, Oldest: r.oldest(), Checkpoint: checkpoint.text, Size: checkpoint.size}
+	page := &rootsPage{Roots: rows, Next: since, Oldest: r.oldest(), Checkpoint: signed.text, Size: signed.size}
 	if len(rows) > 0 {
 		page.Next = rows[len(rows)-1].Seq
 	}

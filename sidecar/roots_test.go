@@ -284,7 +284,7 @@ func BenchmarkRootsPage(b *testing.B) {
 	buf := []byte(nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		page, err := o.roots.page(head, head.Size-16, 1000)
+		page, err := o.roots.Page(b.Context(), head.Size-16, 1000, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -56,6 +56,7 @@ func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
 	}
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)
+	s.sessions.serves(ss)
 	ss.log.Debug("connected", zap.Uint32("gid", peer.GID))
 	writer := make(chan struct{})
 	go func() {

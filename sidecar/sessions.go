@@ -10,19 +10,19 @@ import (
 	"github.com/rustyonions/ron-ledger/peercred"
 )
 
-// sessionTable counts the connections, in all and by uid, and can wake them.
+// sessionTable knows the connections, counts them by uid, and can wake them.
 //
 // Invariant: len(conns) == Σ byUID, and no count is zero.
 type sessionTable struct {
 	mu      sync.Mutex
-	conns   map[*net.UnixConn]struct{}
+	conns   map[*net.UnixConn]*session // nil until it is served
 	byUID   map[uint32]int
 	waking  bool
 	running sync.WaitGroup
 }
 
 func (t *sessionTable) init() {
-	t.conns = make(map[*net.UnixConn]struct{})
+	t.conns = make(map[*net.UnixConn]*session)
 	t.byUID = make(map[uint32]int)
 }
 
@@ -38,7 +38,7 @@ func (t *sessionTable) admit(conn *net.UnixConn, peer peercred.Cred, limits *UDS
 	case t.byUID[peer.UID] >= limits.MaxConnectionsPerUID:
 		return fmt.Sprintf("uid %d has %d connections open (uds.max_connections_per_uid)", peer.UID, t.byUID[peer.UID])
 	}
-	t.conns[conn] = struct{}{}
+	t.conns[conn] = nil
 	t.byUID[peer.UID]++
 	return ""
 }
@@ -50,6 +50,31 @@ func (t *sessionTable) leave(conn *net.UnixConn, peer peercred.Cred) {
 	if t.byUID[peer.UID]--; t.byUID[peer.UID] == 0 {
 		delete(t.byUID, peer.UID)
 	}
+}
+
+// serves says which session a connection has.
+func (t *sessionTable) serves(ss *session) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.conns[ss.conn] = ss
+}
+
+// expiring returns how many connections have a token that ends before a time in Unix
+// seconds, or has ended.
+func (t *sessionTable) expiring(before int64) (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, ss := range t.conns {
+		if ss == nil {
+			continue
+		}
+		if judged := ss.grant.Load(); judged != nil {
+			if end, ends := judged.rights.ExpiresUnix(); ends && end < before {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // count returns the number of connections.

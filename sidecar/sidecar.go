@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -46,6 +47,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	archiver  *archiver // nil: there is no archive
 
 	admission *admission
 	requests  *sync.Pool
@@ -86,8 +88,8 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
-	if config.Memory.Limit > 0 {
-		debug.SetMemoryLimit(int64(config.Memory.Limit))
+	if limit := config.softMemoryLimit(); limit > 0 {
+		debug.SetMemoryLimit(int64(limit))
 	}
 	if s.home, err = openHome(config); err != nil {
 		return nil, err
@@ -125,7 +127,24 @@ func (s *Sidecar) openLedger() error {
 	if err != nil {
 		return err
 	}
-	return s.identify()
+	if err := s.identify(); err != nil {
+		return err
+	}
+	return s.resumeStable()
+}
+
+// resumeStable takes up the stable series. What it has published and the ledger does
+// not hold makes the ledger read-only.
+func (s *Sidecar) resumeStable() error {
+	key, err := note.NewVerifier(s.identity.VerifyKey)
+	if err != nil {
+		return fmt.Errorf("read the verifier key: %w", err)
+	}
+	loss, err := s.roots.stable.load(key, s.committer.Head().Size, s.roots.prover.RootAt)
+	if loss != nil {
+		s.committer.EnterSafeMode(loss)
+	}
+	return err
 }
 
 // identify loads the keys, which are those of the epoch in force.
@@ -155,6 +174,9 @@ func (s *Sidecar) storeOptions() store.Options {
 
 // openDoors begins to serve, when everything behind the doors is ready.
 func (s *Sidecar) openDoors() error {
+	if err := s.boundConnections(); err != nil {
+		return err
+	}
 	uds := &s.config.UDS
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	var err error
@@ -162,11 +184,17 @@ func (s *Sidecar) openDoors() error {
 		return err
 	}
 	s.headSync = startHeadSyncer(s)
+	if s.archiver, err = newArchiver(s); err != nil {
+		return err
+	}
+	if s.archiver != nil {
+		s.archiver.start()
+	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
 	}
-	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode()}); err != nil {
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
 		return err
 	}
 	s.accept.Go(s.acceptLoop)
@@ -245,6 +273,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
 		errs = append(errs, s.committer.Close(ctx))
+	}
+	if s.archiver != nil && s.archiver.cancel != nil {
+		errs = append(errs, s.archiver.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()

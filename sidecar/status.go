@@ -32,6 +32,8 @@ type Status struct {
 	QueueCapacity  int    `json:"queue_capacity"`
 	Connections    int    `json:"connections"`
 
+	Archive *ArchiveStatus `json:"archive,omitempty"`
+
 	Socket    string `json:"socket"`
 	HTTPS     string `json:"https"`
 	VerifyKey string `json:"verify_key"`
@@ -59,6 +61,12 @@ func (s *Sidecar) Status() Status {
 		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
 		Socket: s.Socket(), HTTPS: s.HTTPSAddr(), VerifyKey: s.identity.VerifyKey,
 		PID: os.Getpid(), UptimeS: time.Since(s.started).Seconds(), Version: Version(), GoVersion: runtime.Version(),
+	}
+	if s.archiver != nil {
+		status.Archive = s.archiver.status()
+		if status.Archive.Error != "" {
+			status.Degraded = "archive: " + status.Archive.Error
+		}
 	}
 	if reason := s.committer.Refusing(); reason != 0 {
 		status.Ready, status.Degraded = false, reason.String()+": "+s.refusal(reason)

@@ -106,7 +106,7 @@ func (o *outer) restart() {
 // commit appends n entries as one commit and waits until it is published.
 func (o *outer) commit(n int) store.RootRow {
 	o.t.Helper()
-	r := new(committer.Request)
+	r := &committer.Request{Origin: committer.Origin{Connection: 3, Request: o.nonces}, QueuedNs: o.sinceStart(time.Now())}
 	for i := range n {
 		o.nonces++
 		f := wire.Fields{Kind: wire.KindMint, Account: "acct", Amount: wire.AmountOf(1 + uint64(i))}

@@ -129,3 +129,10 @@ func (h *headFile) sync() error {
 func (h *headFile) close() error {
 	return errors.Join(h.sync(), h.f.Close())
 }
+
+// ReadHead returns what the head file in a directory says, without opening the ledger there: a
+// running one can be asked too.
+func ReadHead(dir string) (HeadSlot, error) {
+	newest, _, err := readHead(vfs.Default, dir)
+	return newest, err
+}

@@ -31,6 +31,9 @@ type Bucket struct {
 	Count uint64
 }
 
+// LevelMetrics describes one level of a database.
+type LevelMetrics struct{ Tables, Bytes int64 }
+
 // EngineMetrics describes one of the two databases. Bytes are on disk; counts since Open.
 type EngineMetrics struct {
 	DiskBytes       uint64 // everything that it occupies
@@ -53,6 +56,7 @@ type EngineMetrics struct {
 	FilterMisses    int64         // look-ups that a filter let through
 	OpenedTables    int64         // tables whose reader is kept open
 	BackgroundFails int64         // compactions that failed
+	Levels          [7]LevelMetrics
 }
 
 // WriteAmplification returns the bytes written for each byte that came in by the WAL or by
@@ -116,6 +120,7 @@ func engineMetrics(m *pebble.Metrics, w *stalls) EngineMetrics {
 	}
 	for i := range m.Levels {
 		l := &m.Levels[i]
+		e.Levels[i] = LevelMetrics{Tables: l.TablesCount, Bytes: l.TablesSize}
 		e.Tables += l.TablesCount
 		e.FlushedBytes += l.TableBytesFlushed
 		e.CompactedBytes += l.TableBytesCompacted

@@ -38,6 +38,7 @@ const (
 	exitUsage    = 2
 	exitRejected = 3
 	exitRefuted  = 4
+	exitStale    = 5
 )
 
 // usageError says that the command line is wrong.
@@ -61,6 +62,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitOK
 	case errors.Is(err, errRejected):
 		return exitRejected
+	case errors.Is(err, errStale):
+		return exitStale
 	case errors.Is(err, syscall.EPIPE): // whoever read the output has seen enough
 		return exitFailure
 	case errors.As(err, &usage):

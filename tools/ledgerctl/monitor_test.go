@@ -27,6 +27,7 @@ type liar struct {
 	histories [2][]merkle.Hash // leaves; they differ from the record forkAt on
 
 	history int                                     // which one it tells
+	choose  func(since uint64) int                  // which one it tells to whom; nil: all the same
 	size    uint64                                  // how much of it
 	lie     func(status int, page *watchedPage) int // changes the honest answer
 }
@@ -74,6 +75,9 @@ func (l *liar) root(size uint64) merkle.Hash {
 func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	since, _ := strconv.ParseUint(r.FormValue("since"), 10, 64)
 	proof := r.FormValue("proof") == "1"
+	if l.choose != nil {
+		l.history = l.choose(since)
+	}
 	status, page := http.StatusOK, &watchedPage{Next: since}
 	text, err := merkle.Checkpoint{Origin: l.signer.Name(), Size: l.size, Root: l.root(l.size)}.Sign(l.signer)
 	if err != nil {

@@ -172,17 +172,11 @@ there they have to be the same. The exit status is 4 where the receipt does not 
 
 // readKey reads a verifier key, or the file with one, as HOME/node.vkey is.
 func readKey(key string) (note.Verifier, error) {
-	if key == "" {
-		return nil, usagef("--key is missing: the verifier key of the ledger, from HOME/node.vkey or ledgerctl status")
+	line, err := keyLine(key)
+	if err != nil {
+		return nil, err
 	}
-	if !strings.Contains(key, "+") {
-		text, err := os.ReadFile(key)
-		if err != nil {
-			return nil, fmt.Errorf("read --key: %w", err)
-		}
-		key = string(text)
-	}
-	verifier, err := note.NewVerifier(strings.TrimSpace(key))
+	verifier, err := note.NewVerifier(line)
 	if err == nil {
 		_, _, _, err = merkle.ParseOrigin(verifier.Name())
 	}
@@ -190,6 +184,21 @@ func readKey(key string) (note.Verifier, error) {
 		return nil, fmt.Errorf("read --key: %w", err)
 	}
 	return verifier, nil
+}
+
+// keyLine returns the verifier key that --key is, or that is in the file that it names.
+func keyLine(key string) (string, error) {
+	if key == "" {
+		return "", usagef("--key is missing: the verifier key of the ledger, from HOME/node.vkey or ledgerctl status")
+	}
+	if !strings.Contains(key, "+") {
+		text, err := os.ReadFile(key)
+		if err != nil {
+			return "", fmt.Errorf("read --key: %w", err)
+		}
+		key = string(text)
+	}
+	return strings.TrimSpace(key), nil
 }
 
 // refutedError says that something does not show what it is said to show.

@@ -54,7 +54,7 @@ one are refused, and whoever has kept a root of what is lost will notice.`,
 }
 
 func (a *app) diagnose(cmd *cobra.Command, home string) error {
-	tell, stop := a.verifyBar()
+	tell, stop := a.showEntries("recover")
 	d, err := sidecar.Diagnose(cmd.Context(), home, tell)
 	stop()
 	if err != nil {
@@ -114,7 +114,7 @@ func diagnosis(line func(format string, args ...any), d *sidecar.Diagnosis) {
 }
 
 func (a *app) acceptLoss(cmd *cobra.Command, home string, last uint64, reason string) error {
-	tell, stop := a.verifyBar()
+	tell, stop := a.showEntries("recover")
 	begun, aside, err := sidecar.AcceptLoss(cmd.Context(), home, last, reason, tell)
 	stop()
 	if err != nil {

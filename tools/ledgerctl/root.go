@@ -17,7 +17,8 @@ Exit status:
   1  failed; the error says what to do next
   2  the command line is wrong
   3  append and the single entries: some entries were rejected
-  4  verify, verify-receipt, monitor: what was checked does not hold`
+  4  verify, verify-receipt, monitor: what was checked does not hold
+  5  monitor --once: nothing newer was published for --max-age`
 
 const rootExample = `  ledgerctl mint bank 1000000            make money in an account
   ledgerctl transfer bank acct/a 250     move some of it
@@ -45,7 +46,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.BoolVar(&a.json, "json", false, "print JSON")
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
-		&cobra.Group{ID: groupProve, Title: "Prove:"},
+		&cobra.Group{ID: groupProve, Title: "Prove:"}, &cobra.Group{ID: groupBackup, Title: "Back up and restore:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -56,10 +57,11 @@ func (a *app) rootCommand() *cobra.Command {
 
 // Groups of commands in the help.
 const (
-	groupWrite = "write"
-	groupRead  = "read"
-	groupProve = "prove"
-	groupOther = "other"
+	groupWrite  = "write"
+	groupRead   = "read"
+	groupProve  = "prove"
+	groupBackup = "backup"
+	groupOther  = "other"
 )
 
 func (a *app) addCommands(root *cobra.Command) {
@@ -72,8 +74,9 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.appendCommand())
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
-		a.statementCommand(), a.rootsCommand(), a.statusCommand())
+		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.recoverCommand(), a.monitorCommand(), a.exportCommand())
+	add(groupBackup, a.restoreCommand(), a.archiveCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 

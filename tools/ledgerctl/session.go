@@ -38,11 +38,23 @@ func (a *app) homePath() (string, error) {
 	return "", errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 }
 
+// socketPath returns where the sidecar listens.
+func (a *app) socketPath() (string, error) {
+	for _, socket := range []string{a.socket, a.env("RON_LEDGER_SOCKET")} {
+		if socket != "" {
+			return socket, nil
+		}
+	}
+	home, err := a.homePath()
+	return filepath.Join(home, socketFile), err
+}
+
 // options returns how to reach the sidecar.
 func (a *app) options() (client.Options, error) {
-	o := client.Options{Name: "ledgerctl", Socket: a.socket, TokenFile: a.tokenFile}
-	if o.Socket == "" {
-		o.Socket = a.env("RON_LEDGER_SOCKET")
+	o := client.Options{Name: "ledgerctl", TokenFile: a.tokenFile}
+	var err error
+	if o.Socket, err = a.socketPath(); err != nil {
+		return o, err
 	}
 	if o.TokenFile != "" {
 		if _, err := os.Stat(o.TokenFile); err != nil {
@@ -55,20 +67,10 @@ func (a *app) options() (client.Options, error) {
 		}
 		o.Token = token.Bytes()
 	}
-	if o.Socket != "" && (o.TokenFile != "" || len(o.Token) > 0) {
+	if o.TokenFile != "" || len(o.Token) > 0 {
 		return o, nil
 	}
-	home, err := a.homePath()
-	if err != nil {
-		if o.Socket != "" {
-			return o, nil // no home to look for a token in
-		}
-		return o, err
-	}
-	if o.Socket == "" {
-		o.Socket = filepath.Join(home, socketFile)
-	}
-	if o.TokenFile == "" && len(o.Token) == 0 {
+	if home, err := a.homePath(); err == nil {
 		o.TokenFile = filepath.Join(home, tokenFile)
 	}
 	return o, nil

@@ -30,8 +30,8 @@ is verified is the ledger as it was when verify began.`,
 				return err
 			}
 			started := time.Now()
-			tell, stop := a.verifyBar()
-			report, err := sidecar.Verify(cmd.Context(), home, tell)
+			shown, stop := a.showEntries("verify")
+			report, err := sidecar.Verify(cmd.Context(), home, shown)
 			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
@@ -45,10 +45,10 @@ is verified is the ledger as it was when verify began.`,
 	}
 }
 
-// verifyBar returns what shows how far a verification is, and what ends that.
-func (a *app) verifyBar() (tell func(done, size uint64), stop func()) {
+// showEntries shows how many entries of how many are done, as it is told, until stop is called.
+func (a *app) showEntries(what string) (told func(done, size uint64), stop func()) {
 	var done, size atomic.Uint64
-	bar := a.startBar("verify", progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
+	bar := a.startBar(what, progress.UnitsDefault, func() (int64, int64) { return int64(done.Load()), int64(size.Load()) })
 	return func(entries, of uint64) {
 		done.Store(entries)
 		size.Store(of)

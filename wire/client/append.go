@@ -49,6 +49,7 @@ func (r *AppendResult) Outcome(i int) (seq uint64, result *wire.EntryResult) {
 // Pending is an append under way.
 type Pending struct {
 	batch  *Batch
+	before [16]byte // what Batch.tried was
 	done   chan struct{}
 	result AppendResult
 	err    error
@@ -97,8 +98,13 @@ func (c *Client) submit(ctx context.Context, p *Pending) error {
 	if err := p.batch.check(&pipe.welcome); err != nil {
 		return fmt.Errorf("append: %w", err)
 	}
+	if p.before = p.batch.tried; p.before != [16]byte{} && p.before != pipe.welcome.LogID {
+		return fmt.Errorf("append: %w", ErrLedgerReplaced)
+	}
+	p.batch.tried = pipe.welcome.LogID
 	m := p.batch.request()
 	if err := pipe.send(ctx, wire.FrameAppend, p, &m); err != nil {
+		p.batch.tried = p.before
 		return fmt.Errorf("append: %w", err)
 	}
 	return nil
@@ -153,6 +159,7 @@ func (p *Pending) receive(header wire.FrameHeader, payload []byte) error {
 	for b := range view.Balances() {
 		r.Balances = append(r.Balances, Balance{string(b.Account), b.Asset, b.Available, b.Held})
 	}
+	p.batch.tried = [16]byte{}
 	close(p.done)
 	return nil
 }
@@ -167,12 +174,16 @@ func rejects(view *wire.AppendedView) bool {
 	return false
 }
 
-func (p *Pending) refused(err error) { p.fail(fmt.Errorf("append: %w", err)) }
+func (p *Pending) refused(err error) {
+	p.batch.tried = p.before // this try was not booked
+	p.fail(fmt.Errorf("append: %w", err))
+}
 
 func (p *Pending) lost(err error, maybeSent bool) {
 	if maybeSent {
 		p.fail(&OutcomeUnknownError{Batch: p.batch, Err: err})
 		return
 	}
+	p.batch.tried = p.before
 	p.fail(fmt.Errorf("append: %w: %w", ErrDisconnected, err))
 }

@@ -25,6 +25,7 @@ type Batch struct {
 
 	entries []byte
 	ends    []uint32 // where each entry ends
+	tried   [16]byte // log id of the ledger that may have booked it; zero: none
 }
 
 // Add encodes an entry and appends it. Its error is a wire.Fault that names the
@@ -78,7 +79,7 @@ func (b *Batch) All() iter.Seq2[int, wire.Entry] {
 // Reset empties the batch and keeps its memory and options, but for IdemID, which
 // names one request.
 func (b *Batch) Reset() {
-	b.entries, b.ends, b.IdemID = b.entries[:0], b.ends[:0], [16]byte{}
+	b.entries, b.ends, b.IdemID, b.tried = b.entries[:0], b.ends[:0], [16]byte{}, [16]byte{}
 }
 
 // request returns the batch as a message.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -23,26 +24,40 @@ type link struct {
 	conn    net.Conn
 	frames  *wire.FrameBuffer
 	welcome wire.Welcome
+	token   []byte // that HELLO carried
 	raw     []byte // a decompressed payload
 }
 
-// dial connects and says HELLO.
+// dial connects and says HELLO. Where the token is refused and the token file holds
+// another one by now, it says HELLO again.
 func (o *Options) dial(ctx context.Context) (*link, error) {
+	for {
+		token, err := o.token()
+		if err != nil {
+			return nil, err
+		}
+		l, err := o.dialWith(ctx, token)
+		if err == nil || !wantsToken(err) || o.TokenFile == "" {
+			return l, err
+		}
+		if now, changed := o.token(); changed != nil || bytes.Equal(now, token) {
+			return nil, err
+		}
+	}
+}
+
+func (o *Options) dialWith(ctx context.Context, token []byte) (*link, error) {
 	timeout := o.DialTimeout
 	if timeout == 0 {
 		timeout = DefaultDialTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	token, err := o.token()
-	if err != nil {
-		return nil, err
-	}
 	conn, err := o.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{conn: conn, frames: wire.NewFrameBuffer(wire.DefaultMaxFrame)}
+	l := &link{conn: conn, frames: wire.NewFrameBuffer(wire.DefaultMaxFrame), token: token}
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	err = l.hello(o, token)
 	if !stop() && err == nil {

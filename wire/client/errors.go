@@ -20,6 +20,11 @@ var (
 	// ErrOutcomeUnknown is what every OutcomeUnknownError is, for errors.Is.
 	ErrOutcomeUnknown = errors.New("outcome unknown")
 
+	// ErrLedgerReplaced is wrapped when behind the socket is another ledger (another
+	// log id) than the one that may have booked a batch: to send the batch to this one
+	// could book it a second time.
+	ErrLedgerReplaced = errors.New("another ledger answers than the one that may have booked this")
+
 	// ErrProtocol is wrapped when the server sent what the protocol does not allow.
 	ErrProtocol = errors.New("the server broke the protocol")
 )
@@ -95,7 +100,7 @@ func Retryable(err error) (retryAfter time.Duration, ok bool) {
 		}
 		return 0, false
 	}
-	if errors.Is(err, ErrProtocol) || errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrProtocol) || errors.Is(err, ErrClosed) || errors.Is(err, ErrLedgerReplaced) {
 		return 0, false
 	}
 	return 0, errors.Is(err, ErrDisconnected) || errors.Is(err, ErrOutcomeUnknown)

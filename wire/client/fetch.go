@@ -20,12 +20,22 @@ type fetch struct {
 }
 
 // ask sends a request over the shared connection and returns the payload of its
-// answer.
+// answer. One that is refused for a token that was exchanged is sent again.
 func (c *Client) ask(ctx context.Context, kind, answer wire.FrameType, m message) ([]byte, error) {
-	p, err := c.live(ctx)
-	if err != nil {
-		return nil, err
+	for {
+		p, err := c.live(ctx)
+		if err != nil {
+			return nil, err
+		}
+		used := c.token()
+		payload, err := p.ask(ctx, kind, answer, m)
+		if err == nil || !c.renew(ctx, err, used) {
+			return payload, err
+		}
 	}
+}
+
+func (p *pipe) ask(ctx context.Context, kind, answer wire.FrameType, m message) ([]byte, error) {
 	f := &fetch{answer: answer, done: make(chan struct{})}
 	if err := p.send(ctx, kind, f, m); err != nil {
 		return nil, err

@@ -27,16 +27,17 @@ type Options struct {
 	// peer of its own uid.
 	Token []byte
 
-	// TokenFile holds a token as text. It is read again at every connect, so that
-	// a token can be exchanged under a running application. Not with Token.
+	// TokenFile holds a token as text. It is read again at every connect, and when
+	// the server refuses the token of a live connection, so that a token can be
+	// exchanged under a running application. Not with Token.
 	TokenFile string
 
 	// Name appears in the server's log. At most 64 bytes of printable ASCII.
 	Name string
 
-	// CheckServer looks at a connection before the token is sent over it, for
-	// instance at the uid of the peer. Default: no check, the folder of the
-	// socket is trusted.
+	// CheckServer looks at a connection before the token is sent over it; RequireUID
+	// asks who runs the server. Default: no check, the folder of the socket is
+	// trusted.
 	CheckServer func(net.Conn) error
 
 	// Dial replaces how Socket is connected to.

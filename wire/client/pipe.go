@@ -58,6 +58,7 @@ type pipe struct {
 	both  sync.WaitGroup
 
 	mu         sync.Mutex
+	token      []byte // that says what requests may do
 	queue      []byte // frames to be written
 	taken      uint64 // bytes that were given to the socket, or may have been
 	calls      map[uint64]call
@@ -77,7 +78,7 @@ func newPipe(l *link, maxInflight int) *pipe {
 	}
 	p := &pipe{
 		link: l, slots: make(chan struct{}, inflight), wake: make(chan struct{}, 1), room: make(chan struct{}, 1),
-		done: make(chan struct{}), calls: make(map[uint64]call), id: handshakeID,
+		done: make(chan struct{}), calls: make(map[uint64]call), id: handshakeID, token: l.token,
 	}
 	p.both.Go(p.read)
 	p.both.Go(p.write)

@@ -164,8 +164,15 @@ func (c *Client) Status(ctx context.Context) ([]byte, error) {
 // Auth swaps the token of the live connection. Connections made later take it
 // from the options again.
 func (c *Client) Auth(ctx context.Context, token []byte) error {
-	if _, err := c.ask(ctx, wire.FrameAuth, wire.FrameOK, &wire.Auth{Token: token}); err != nil {
+	p, err := c.live(ctx)
+	if err == nil {
+		_, err = p.ask(ctx, wire.FrameAuth, wire.FrameOK, &wire.Auth{Token: token})
+	}
+	if err != nil {
 		return fmt.Errorf("swap the token: %w", err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.token = token
 	return nil
 }

@@ -41,33 +41,50 @@ func (b *Backoff) Wait(ctx context.Context, retryAfter time.Duration) error {
 	}
 }
 
-// AppendRetry appends a batch and sends the same entries again, with pauses, as
-// long as the server is busy, draining or out of reach, until ctx ends. That is
-// safe because of the nonces: nothing is booked twice. When it gives up and one
-// of its tries may have been booked, the error is an OutcomeUnknownError.
+// AppendRetry appends a batch and sends the same entries again, with pauses, as long
+// as the server is busy, draining or out of reach, until ctx ends. That is safe
+// because of the nonces: nothing is booked twice. A token that is refused is taken
+// from the token file again. When it gives up and one of its tries may have been
+// booked, the error is an OutcomeUnknownError.
 func (c *Client) AppendRetry(ctx context.Context, b *Batch) (*AppendResult, error) {
+	used := c.token()
+	result, err := c.Append(ctx, b)
+	if err == nil {
+		return result, nil
+	}
+	return c.tryAgain(ctx, b, err, used)
+}
+
+// tryAgain goes on after a first try that failed, with the token that it used.
+func (c *Client) tryAgain(ctx context.Context, b *Batch, err error, used []byte) (*AppendResult, error) {
 	var backoff Backoff
 	unknown, resent := false, false
 	for {
-		result, err := c.Append(ctx, b)
-		if err == nil {
-			result.Resent = resent
-			return result, nil
-		}
 		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
 		resent = resent || unknown
 		retryAfter, ok := Retryable(err)
+		renewed := !ok && ctx.Err() == nil && c.renew(ctx, err, used)
 		if ok && ctx.Err() == nil {
 			ok = backoff.Wait(ctx, retryAfter) == nil
 		}
-		if ok && ctx.Err() == nil {
-			_ = c.Reconnect(ctx) // the next Append says why, if it failed
-			continue
+		if !ok && !renewed || ctx.Err() != nil {
+			return nil, b.gaveUp(err, unknown)
 		}
-		var asUnknown *OutcomeUnknownError
-		if unknown && !errors.As(err, &asUnknown) {
-			err = &OutcomeUnknownError{Batch: b, Err: err}
+		_ = c.Reconnect(ctx) // the next Append says why, if it failed
+		used = c.token()
+		var result *AppendResult
+		if result, err = c.Append(ctx, b); err == nil {
+			result.Resent = resent
+			return result, nil
 		}
-		return nil, err
 	}
+}
+
+// gaveUp is the error of a batch that is not sent again.
+func (b *Batch) gaveUp(err error, unknown bool) error {
+	var already *OutcomeUnknownError
+	if unknown && !errors.As(err, &already) {
+		return &OutcomeUnknownError{Batch: b, Err: err}
+	}
+	return err
 }

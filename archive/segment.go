@@ -1,0 +1,244 @@
+package archive
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+	"lukechampine.com/blake3"
+
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+)
+
+const (
+	segmentMagic     = "RLGSEG01"
+	segmentHeaderLen = 144
+	commitHeaderLen  = 56
+	groupLen         = 24
+	stampBytes       = 24
+	entryMinBytes    = 80
+	checksumLen      = 32
+
+	// segmentRawMax bounds the commits of a segment. A writer ends one at segmentRawTarget, but a
+	// commit is never split.
+	segmentRawMax    = 256 << 20
+	segmentRawTarget = 4 << 20
+	segmentBytesMax  = segmentRawMax + segmentRawMax/64 + 1<<20 // as it is stored, incompressible
+
+	segmentPrefix = "segment-"
+)
+
+// Segment is what the header of one says, and its checkpoint.
+type Segment struct {
+	LogID       [16]byte // in force when it was written: names the folder
+	Genesis     [16]byte // of the ledger's first epoch
+	Hash        merkle.HashKind
+	First, Last uint64 // sequence numbers
+	Before      merkle.Hash
+	Root        merkle.Hash
+	TimeMs      int64
+	Commits     uint32
+	Checkpoint  []byte // signed note
+
+	rawLen uint64
+	frame  []byte   // zstd
+	sum    [32]byte // of the whole object
+	bytes  int      // of it
+}
+
+// SegmentName returns the name of the segment that begins with a sequence number.
+func SegmentName(first uint64) string { return fmt.Sprintf("%s%020d", segmentPrefix, first) }
+
+// segmentFirst is the inverse of SegmentName.
+func segmentFirst(name string) (first uint64, ok bool) {
+	digits, ok := strings.CutPrefix(name, segmentPrefix)
+	first, err := strconv.ParseUint(digits, 10, 64)
+	return first, ok && err == nil && first > 0 && name == SegmentName(first)
+}
+
+// The coders are made once, since each keeps some memory; who comes second waits.
+var (
+	encoder = sync.OnceValues(func() (*zstd.Encoder, error) {
+		return zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+	})
+	decoder = sync.OnceValues(func() (*zstd.Decoder, error) {
+		return zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(segmentRawMax))
+	})
+)
+
+// appendCommit appends a commit as a segment has it.
+func appendCommit(dst []byte, c *store.Commit) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(c.Count))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(c.Groups)))
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(c.Records)))
+	dst = append(dst, 0, 0, 0, 0)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(c.TimeMs))
+	dst = append(dst, c.Root[:]...)
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		dst = binary.LittleEndian.AppendUint32(dst, uint32(g.First-c.First))
+		dst = binary.LittleEndian.AppendUint32(dst, g.Count)
+		dst = append(dst, g.IdemID[:]...)
+	}
+	return append(dst, c.Records...)
+}
+
+// encode returns the object with these commits.
+func (s *Segment) encode(raw []byte) ([]byte, error) {
+	if len(raw) > segmentRawMax || len(s.Checkpoint) > 0xffff {
+		return nil, fmt.Errorf("make segment %d: %d bytes of commits or %d of checkpoint are over the limit", s.First, len(raw), len(s.Checkpoint))
+	}
+	z, err := encoder()
+	if err != nil {
+		return nil, fmt.Errorf("make segment %d: %w", s.First, err)
+	}
+	b := make([]byte, segmentHeaderLen, segmentHeaderLen+len(s.Checkpoint)+len(raw)/2+checksumLen)
+	copy(b, segmentMagic)
+	copy(b[8:], s.LogID[:])
+	binary.LittleEndian.PutUint64(b[24:], s.First)
+	binary.LittleEndian.PutUint64(b[32:], s.Last)
+	copy(b[40:], s.Before[:])
+	copy(b[72:], s.Root[:])
+	binary.LittleEndian.PutUint64(b[104:], uint64(s.TimeMs))
+	binary.LittleEndian.PutUint64(b[112:], uint64(len(raw)))
+	binary.LittleEndian.PutUint32(b[120:], s.Commits)
+	b[124] = uint8(s.Hash)
+	binary.LittleEndian.PutUint16(b[126:], uint16(len(s.Checkpoint)))
+	copy(b[128:], s.Genesis[:])
+	b = append(b, s.Checkpoint...)
+	b = z.EncodeAll(raw, b)
+	s.sum = blake3.Sum256(b)
+	b = append(b, s.sum[:]...)
+	s.bytes = len(b)
+	return b, nil
+}
+
+var errChecksum = errors.New("its checksum is wrong: it is damaged")
+
+// decodeSegment reads the object of that name. It checks the checksum and that the header can be
+// one; Commits checks what is inside.
+func decodeSegment(name string, b []byte) (*Segment, error) {
+	s, err := parseSegment(b)
+	if err == nil && SegmentName(s.First) != name {
+		err = fmt.Errorf("it begins with sequence number %d, which is not what its name says", s.First)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return s, nil
+}
+
+func parseSegment(b []byte) (*Segment, error) {
+	if len(b) < segmentHeaderLen+checksumLen || string(b[:8]) != segmentMagic {
+		return nil, errors.New("it does not begin as a segment does, or is cut short")
+	}
+	body := b[:len(b)-checksumLen]
+	s := &Segment{
+		LogID: [16]byte(b[8:]), Genesis: [16]byte(b[128:]), Hash: merkle.HashKind(b[124]),
+		First: binary.LittleEndian.Uint64(b[24:]), Last: binary.LittleEndian.Uint64(b[32:]),
+		Before: merkle.Hash(b[40:72]), Root: merkle.Hash(b[72:104]),
+		TimeMs: int64(binary.LittleEndian.Uint64(b[104:])), Commits: binary.LittleEndian.Uint32(b[120:]),
+		rawLen: binary.LittleEndian.Uint64(b[112:]), sum: blake3.Sum256(body), bytes: len(b),
+	}
+	note := int(binary.LittleEndian.Uint16(b[126:]))
+	switch {
+	case string(s.sum[:]) != string(b[len(body):]):
+		return nil, errChecksum
+	case s.First == 0 || s.Last < s.First || s.Last == ^uint64(0) || s.Commits == 0 || !s.Hash.Valid() || b[125] != 0 ||
+		s.rawLen > segmentRawMax || segmentHeaderLen+note > len(body):
+		return nil, errors.New("its header is not one that is written")
+	}
+	s.Checkpoint, s.frame = body[segmentHeaderLen:segmentHeaderLen+note], body[segmentHeaderLen+note:]
+	return s, nil
+}
+
+// All yields the commits in order. The Commit holds until the next step, its Records until the
+// iteration ends. An error ends the iteration. Roots are not computed again here.
+func (s *Segment) All() iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		fail := func(err error) { yield(nil, fmt.Errorf("read %s: %w", SegmentName(s.First), err)) }
+		raw, err := s.raw()
+		if err != nil {
+			fail(err)
+			return
+		}
+		c := store.Commit{First: s.First}
+		count := uint32(0)
+		for ; len(raw) > 0; count++ {
+			if raw, err = nextCommit(&c, raw); err != nil {
+				fail(fmt.Errorf("the commit at %d: %w", c.First, err))
+				return
+			}
+			if len(raw) == 0 && (count+1 != s.Commits || c.Last() != s.Last || merkle.Hash(c.Root) != s.Root) {
+				break
+			}
+			if !yield(&c, nil) {
+				return
+			}
+			c.First = c.Last() + 1
+		}
+		if count != s.Commits || c.First != s.Last+1 {
+			fail(errors.New("its commits are not those that its header says"))
+		}
+	}
+}
+
+func (s *Segment) raw() ([]byte, error) {
+	z, err := decoder()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := z.DecodeAll(s.frame, make([]byte, 0, s.rawLen))
+	if err == nil && uint64(len(raw)) != s.rawLen {
+		err = fmt.Errorf("%d bytes instead of %d", len(raw), s.rawLen)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decompress its commits: %w", err)
+	}
+	return raw, nil
+}
+
+var errCommit = errors.New("it does not decode")
+
+// nextCommit reads the commit at c.First and returns what follows it.
+func nextCommit(c *store.Commit, b []byte) (rest []byte, err error) {
+	if len(b) < commitHeaderLen {
+		return nil, errCommit
+	}
+	count, groups := binary.LittleEndian.Uint32(b), int64(binary.LittleEndian.Uint32(b[4:]))
+	length := int64(binary.LittleEndian.Uint32(b[8:]))
+	c.TimeMs = int64(binary.LittleEndian.Uint64(b[16:]))
+	copy(c.Root[:], b[24:])
+	zero := binary.LittleEndian.Uint32(b[12:])
+	b = b[commitHeaderLen:]
+	if zero != 0 || count == 0 || groups > int64(count) || int64(len(b)) < groups*groupLen+length ||
+		int64(count)*(entryMinBytes+stampBytes) > length {
+		return nil, errCommit
+	}
+	c.Count, c.Groups, c.Ends = int(count), c.Groups[:0], c.Ends[:0]
+	for range groups {
+		g := store.Group{First: c.First + uint64(binary.LittleEndian.Uint32(b)), Count: binary.LittleEndian.Uint32(b[4:])}
+		copy(g.IdemID[:], b[8:])
+		c.Groups = append(c.Groups, g)
+		b = b[groupLen:]
+	}
+	c.Records = b[:length:length]
+	at := int64(0)
+	for range count {
+		if length-at < entryMinBytes+stampBytes {
+			return nil, errCommit
+		}
+		at += int64(binary.LittleEndian.Uint16(c.Records[at:])) + stampBytes
+		c.Ends = append(c.Ends, uint32(at))
+	}
+	if at != length {
+		return nil, errCommit
+	}
+	return b[length:], nil
+}

@@ -1,0 +1,38 @@
+package sidecar
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// backupFigures are the figures of the archive, as they are when metrics are asked for. A sidecar
+// without one has none.
+type backupFigures struct{ sidecar *Sidecar }
+
+var (
+	archivedSize     = describe("ledger_archive_size_entries", "Entries that are archived.")
+	archiveLag       = describe("ledger_archive_lag_seconds", "Time since everything durable was archived; 0 while it is.")
+	archiveLagging   = describe("ledger_archive_lag_entries", "Entries that are published and not archived.")
+	archivedSegments = describe("ledger_archive_segments", "Segments in the archive.")
+	archivedBytes    = describe("ledger_archive_bytes", "Bytes of all segments in the archive.")
+	archiveFailures  = describe("ledger_archive_failures_total", "Attempts to archive that failed.")
+	archiveFailing   = describe("ledger_archive_failing", "1 while the newest attempt to archive has failed.")
+)
+
+// Describe sends nothing, as that of gauges does.
+func (b *backupFigures) Describe(chan<- *prometheus.Desc) {}
+
+// Collect reads all figures.
+func (b *backupFigures) Collect(out chan<- prometheus.Metric) {
+	if b.sidecar.archiver == nil {
+		return
+	}
+	gauge := func(desc *prometheus.Desc, value float64) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+	a := b.sidecar.archiver.status()
+	gauge(archivedSize, float64(a.Size))
+	gauge(archiveLag, a.LagS)
+	gauge(archiveLagging, float64(a.LagEntries))
+	gauge(archivedSegments, float64(a.Segments))
+	gauge(archivedBytes, float64(a.Bytes))
+	gauge(archiveFailing, one(a.Error != ""))
+	out <- prometheus.MustNewConstMetric(archiveFailures, prometheus.CounterValue, float64(a.Failures))
+}

@@ -1,0 +1,362 @@
+package sidecar
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rustyonions/ron-ledger/archive"
+	"github.com/rustyonions/ron-ledger/committer"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/peercred"
+	"github.com/rustyonions/ron-ledger/store"
+)
+
+// RestoreOptions says what a restore makes of a copy of a ledger.
+type RestoreOptions struct {
+	Home     string
+	Key      note.Verifier // that signed the copy; nil takes it unchecked
+	NodeKey  string        // file with the node key to go on with; empty: that in the home, or a new one
+	Progress func(done, size uint64)
+
+	// SameEpoch goes on under the same log id. That takes evidence that nothing behind the copy was
+	// acknowledged: Newest, the highest sequence number that anybody holds an answer for, or
+	// OldHome, whose head file says it.
+	SameEpoch bool
+	Newest    uint64
+	OldHome   string
+}
+
+// RestoreReport is what came of a restore.
+type RestoreReport struct {
+	Size     uint64
+	Root     merkle.Hash
+	OldLogID [16]byte
+	LogID    [16]byte // other than OldLogID unless SameEpoch
+	Epoch    uint64
+}
+
+// copied is a copy of a ledger that can be restored.
+type copied struct {
+	signed  merkle.Checkpoint
+	note    []byte // signed, of the end of the copy
+	logID   [16]byte
+	genesis [16]byte
+	hash    merkle.HashKind
+	commits iter.Seq2[*store.Commit, error]
+}
+
+// restoreFolder is where a restore builds, in the home. While it is there without a meta file beside
+// it, the restore was not completed.
+const restoreFolder = ".restore"
+
+// homeParts are what a restore puts into its place: meta last, which makes it a ledger.
+var homeParts = []string{"log", "state", "head", storeMetaFile}
+
+// errInterrupted keeps a start from making a new ledger where a restore was under way.
+var errInterrupted = errors.New("a restore into it was interrupted: run it again, or choose an empty folder")
+
+// RestoreArchive makes a home from an archive, up to its last segment. Every root is computed again and
+// every entry judged again. The home is the ledger when this returns nil, and none before.
+func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *RestoreOptions) (RestoreReport, error) {
+	id, err := archivedLog(dir, logID, o.Key)
+	if err != nil {
+		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	r, err := archive.OpenReader(nil, dir, id, o.Key)
+	if err != nil {
+		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	from := &copied{
+		signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(),
+		logID: id, genesis: r.Genesis(), hash: r.Hash(), commits: r.Commits(1),
+	}
+	return restore(ctx, from, o)
+}
+
+// archivedLog returns which log of an archive is meant: the one that is named, that of the key, or
+// the only one.
+func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, err error) {
+	if logID != nil {
+		return *logID, nil
+	}
+	if key != nil {
+		_, id, _, err := merkle.ParseOrigin(key.Name())
+		return id, err
+	}
+	ids, err := archive.Logs(dir)
+	if err != nil {
+		return id, err
+	}
+	if len(ids) != 1 {
+		var names []string
+		for i := range ids {
+			names = append(names, hex.EncodeToString(ids[i][:]))
+		}
+		return id, fmt.Errorf("%s holds %d logs %v: say which with --log", dir, len(ids), names)
+	}
+	return ids[0], nil
+}
+
+func restore(ctx context.Context, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
+	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID}
+	if err := o.check(from); err != nil {
+		return report, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	h, err := emptyHome(o.Home, o.NodeKey)
+	if err != nil {
+		return report, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if err := o.checkNodeKey(h, from); err != nil {
+		return report, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	aside := h.path(restoreFolder)
+	if err := build(ctx, aside, from, o, &report); err != nil {
+		return report, fmt.Errorf("restore %s: %w", o.Home, errors.Join(err, os.RemoveAll(aside)))
+	}
+	if err := h.putInPlace(aside); err != nil {
+		return report, fmt.Errorf("restore %s: %w", o.Home, err)
+	}
+	return report, nil
+}
+
+// check asks for the evidence that SameEpoch takes.
+func (o *RestoreOptions) check(from *copied) error {
+	if !o.SameEpoch {
+		return nil
+	}
+	newest := o.Newest
+	if o.OldHome != "" {
+		old, err := LogIDOf(o.OldHome)
+		if err != nil {
+			return fmt.Errorf("read the old home: %w", err)
+		}
+		head, err := store.ReadHead(o.OldHome)
+		switch {
+		case err != nil:
+			return fmt.Errorf("read the old home: %w", err)
+		case !head.Known:
+			return fmt.Errorf("the head file of %s is missing or damaged: it does not say how far the ledger got", o.OldHome)
+		case old != from.logID:
+			return fmt.Errorf("%s has log id %x, the copy %x", o.OldHome, old, from.logID)
+		case head.Seq == from.signed.Size && merkle.Hash(head.Root) != from.signed.Root:
+			return fmt.Errorf("the head file of %s knows another root at size %d: it is another log", o.OldHome, head.Seq)
+		}
+		newest = max(newest, head.Seq)
+	}
+	switch {
+	case newest == 0:
+		return errors.New("to go on in the same epoch takes evidence that nothing behind the copy was acknowledged: " +
+			"say the highest sequence number that anybody holds an answer for with --newest, or name the old home with --old-home; or begin a new epoch")
+	case newest > from.signed.Size:
+		return fmt.Errorf("the copy ends at %d, and %d was acknowledged: entries %d to %d are missing in it, so it cannot go on in the same epoch",
+			from.signed.Size, newest, from.signed.Size+1, newest)
+	}
+	return nil
+}
+
+// checkNodeKey asks, in the same epoch, for the key that its readers know.
+func (o *RestoreOptions) checkNodeKey(h *home, from *copied) error {
+	if !o.SameEpoch {
+		return nil
+	}
+	text, err := peercred.ReadPrivate(h.path(nodeKeyFile), secretBytesMax)
+	if err != nil {
+		return err
+	}
+	key, err := parseNodeKey(text)
+	if err != nil {
+		return err
+	}
+	verifier, err := merkle.NewVerifier(from.signed.Origin, key.Public().(ed25519.PublicKey))
+	if err != nil {
+		return err
+	}
+	if _, err := merkle.OpenCheckpoint(from.note, verifier); err != nil {
+		return fmt.Errorf("the same epoch is signed with the same node key: name it with --node-key: %w", err)
+	}
+	return nil
+}
+
+// emptyHome takes a folder that holds no ledger, with its lock, and makes the keys that are missing.
+func emptyHome(dir, nodeKey string) (*home, error) {
+	if _, err := makeHome(dir); err != nil {
+		return nil, err
+	}
+	if _, err := os.Lstat(filepath.Join(dir, storeMetaFile)); err == nil {
+		return nil, errors.New("there is a ledger: a restore is into an empty folder alone")
+	}
+	aside := filepath.Join(dir, restoreFolder)
+	if _, err := os.Lstat(aside); err == nil { // of a restore that was interrupted: what lies here is its
+		for _, part := range append(slices.Clone(homeParts), restoreFolder) {
+			if err := os.RemoveAll(filepath.Join(dir, part)); err != nil {
+				return nil, fmt.Errorf("remove what an interrupted restore left: %w", err)
+			}
+		}
+	}
+	names, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range names {
+		if !slices.Contains([]string{lockFile, keyringFile, revocationsFile, nodeKeyFile, certFile, certKeyFile, "lost+found"}, entry.Name()) {
+			return nil, fmt.Errorf("%s lies there: a restore is into a folder that is empty, but for keys and certificates", entry.Name())
+		}
+	}
+	if nodeKey != "" {
+		text, err := peercred.ReadPrivate(nodeKey, secretBytesMax)
+		if err == nil {
+			_, err = parseNodeKey(text)
+		}
+		if err == nil {
+			err = writeFile(filepath.Join(dir, nodeKeyFile), text, 0o600)
+		}
+		clear(text)
+		if err != nil {
+			return nil, fmt.Errorf("take over --node-key: %w", err)
+		}
+	}
+	return openHome(&Config{Profile: Macronode, Home: dir})
+}
+
+// build makes the parts of a home in a folder of their own.
+func build(ctx context.Context, dir string, from *copied, o *RestoreOptions, report *RestoreReport) error {
+	options := store.Options{Dir: dir, LogID: from.genesis, Hash: uint8(from.hash)}
+	err := store.Import(options, func(yield func(*store.Commit, error) bool) {
+		for c, err := range from.commits {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil && o.Progress != nil {
+				o.Progress(c.Last()/2, from.signed.Size) // the other half is to judge them again
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if o.SameEpoch {
+		return replay(ctx, options, from, report)
+	}
+	return replayToNewEpoch(options, from, report)
+}
+
+// replayToNewEpoch judges an imported log as a start does, and adds the record that begins a new
+// epoch behind it.
+func replayToNewEpoch(options store.Options, from *copied, report *RestoreReport) error {
+	s, err := store.Open(options)
+	if err != nil {
+		return err
+	}
+	n := committer.NewEpoch{Size: from.signed.Size, TimeMs: time.Now().UnixMilli(), Reason: "restored from a copy"}
+	rand.Read(n.LogID[:])
+	begun, err := committer.BeginEpoch(s, committer.Options{Fatal: stopUnknown}, n)
+	if err = errors.Join(err, s.Close()); err != nil {
+		return err
+	}
+	report.LogID, report.Epoch = begun.LogID, begun.Number
+	return from.ends(begun.Cut, begun.Root)
+}
+
+// ends asks that a log that was judged ends as the copy says.
+func (from *copied) ends(size uint64, root merkle.Hash) error {
+	if size != from.signed.Size || root != from.signed.Root {
+		return fmt.Errorf("its entries give root %v at size %d, the copy is signed for %v at %d", root, size, from.signed.Root, from.signed.Size)
+	}
+	return nil
+}
+
+// replay makes the state of an imported log, as a start does, and holds its end against the copy.
+func replay(ctx context.Context, options store.Options, from *copied, report *RestoreReport) error {
+	s, err := store.Open(options)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	c, err := committer.Open(s, committer.Options{
+		NowMs: func() int64 { return time.Now().UnixMilli() },
+		NowNs: func() int64 { return int64(time.Since(began)) },
+		Fatal: stopUnknown,
+	})
+	if err != nil {
+		return errors.Join(err, s.Close())
+	}
+	head, loss := c.Head(), c.Loss()
+	report.Epoch = c.Epoch().Number
+	if err := errors.Join(c.Close(ctx), s.Close()); err != nil {
+		return err
+	}
+	if loss != nil {
+		return fmt.Errorf("the copy is not a sound ledger: %w", loss)
+	}
+	return from.ends(head.Size, head.Root)
+}
+
+// putInPlace moves the parts into the home, meta last.
+func (h *home) putInPlace(aside string) error {
+	for _, part := range homeParts {
+		if part == storeMetaFile {
+			if err := syncDir(h.dir); err != nil {
+				return err
+			}
+		}
+		if err := os.Rename(filepath.Join(aside, part), h.path(part)); err != nil {
+			return err
+		}
+	}
+	if err := syncDir(h.dir); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(aside); err != nil {
+		return err
+	}
+	return syncDir(h.dir)
+}
+
+// checkRestored refuses a home into which a restore was not completed.
+func checkRestored(dir string) error {
+	_, aside := os.Lstat(filepath.Join(dir, restoreFolder))
+	_, meta := os.Lstat(filepath.Join(dir, storeMetaFile))
+	if aside == nil && errors.Is(meta, fs.ErrNotExist) {
+		return errInterrupted
+	}
+	return nil
+}
+
+// ArchiveHead is what an archive holds.
+type ArchiveHead = archive.Head
+
+// VerifyArchive reads the whole archive of a log and computes every root again. What is wrong with
+// it is a *VerifyFinding.
+func VerifyArchive(ctx context.Context, dir string, logID *[16]byte, key note.Verifier, progress func(done, size uint64)) (ArchiveHead, error) {
+	id, err := archivedLog(dir, logID, key)
+	if err != nil {
+		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
+	}
+	r, err := archive.OpenReader(nil, dir, id, key)
+	if err == nil {
+		err = r.Verify(ctx, progress)
+	}
+	if ctx.Err() != nil {
+		return ArchiveHead{}, ctx.Err()
+	}
+	if err != nil {
+		return ArchiveHead{}, &VerifyFinding{Err: err}
+	}
+	return r.Head(), nil
+}
