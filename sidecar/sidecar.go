@@ -47,6 +47,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
 
 	admission *admission
@@ -190,6 +191,7 @@ func (s *Sidecar) openDoors() error {
 	if s.archiver != nil {
 		s.archiver.start()
 	}
+	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	if s.https, err = startHTTPS(s); err != nil {
 		return err
@@ -289,6 +291,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.headSync != nil {
 		s.headSync.stop()
+	}
+	if s.scrub != nil {
+		s.scrub.stop()
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())

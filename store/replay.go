@@ -192,10 +192,7 @@ func (r *replay) step() error {
 		if err != nil {
 			return err
 		}
-		if c.Records, c.Ends, err = h.appendRecords(c.Records, c.Ends, value); err != nil {
-			return err
-		}
-		if c.Groups, err = h.appendGroups(c.Groups, value); err != nil {
+		if err := c.addBlock(&h, value); err != nil {
 			return err
 		}
 		r.next = h.lastSeq() + 1
@@ -205,6 +202,15 @@ func (r *replay) step() error {
 			return c.checkGroups()
 		}
 	}
+}
+
+// addBlock appends the next block of the commit.
+func (c *Commit) addBlock(h *blockHeader, value []byte) (err error) {
+	if c.Records, c.Ends, err = h.appendRecords(c.Records, c.Ends, value); err != nil {
+		return err
+	}
+	c.Groups, err = h.appendGroups(c.Groups, value)
+	return err
 }
 
 // poison overwrites a buffer that is about to be reused, so that a caller who kept it notices.

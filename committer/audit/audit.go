@@ -157,6 +157,9 @@ func (a *audit) run(ctx context.Context, progress func(uint64)) error {
 // end holds what was counted against what is said about the log's end.
 func (a *audit) end(tail store.Tail) error {
 	size := a.frontier.Size()
+	if damage := a.store.Damage(); damage != nil {
+		return &Finding{size + 1, max(size+1, a.head.Seq), damage.Err}
+	}
 	if a.head.Known && a.head.Seq > size {
 		return &Finding{size + 1, a.head.Seq, fmt.Errorf("they were durable, by the head file, and the log ends at %d", size)}
 	}
