@@ -2,11 +2,16 @@ package sidecar
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// backupFigures are the figures of the archive, as they are when metrics are asked for. A sidecar
-// without one has none.
+// backupFigures are the figures of archive and snapshots, as they are when metrics are asked for. A
+// sidecar without an archive has none of it.
 type backupFigures struct{ sidecar *Sidecar }
 
 var (
+	snapshotTime     = describe("ledger_snapshot_timestamp_seconds", "Unix time at which the newest snapshot was complete; 0: none since the start.")
+	snapshotSize     = describe("ledger_snapshot_size_entries", "Entries in the newest snapshot.")
+	snapshotBytes    = describe("ledger_snapshot_bytes", "Length of the newest snapshot.")
+	snapshotFailures = describe("ledger_snapshot_failures_total", "Snapshots that were begun and failed.")
+	snapshotRunning  = describe("ledger_snapshot_running", "1 while a snapshot is being made.")
 	archivedSize     = describe("ledger_archive_size_entries", "Entries that are archived.")
 	archiveLag       = describe("ledger_archive_lag_seconds", "Time since everything durable was archived; 0 while it is.")
 	archiveLagging   = describe("ledger_archive_lag_entries", "Entries that are published and not archived.")
@@ -21,11 +26,17 @@ func (b *backupFigures) Describe(chan<- *prometheus.Desc) {}
 
 // Collect reads all figures.
 func (b *backupFigures) Collect(out chan<- prometheus.Metric) {
-	if b.sidecar.archiver == nil {
-		return
-	}
 	gauge := func(desc *prometheus.Desc, value float64) {
 		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value)
+	}
+	n := &b.sidecar.snapshots
+	gauge(snapshotTime, float64(n.lastMs.Load())/1e3)
+	gauge(snapshotSize, float64(n.lastSize.Load()))
+	gauge(snapshotBytes, float64(n.bytes.Load()))
+	gauge(snapshotRunning, one(n.busy.Load()))
+	out <- prometheus.MustNewConstMetric(snapshotFailures, prometheus.CounterValue, float64(n.failures.Load()))
+	if b.sidecar.archiver == nil {
+		return
 	}
 	a := b.sidecar.archiver.status()
 	gauge(archivedSize, float64(a.Size))

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // authority signs client certificates.
@@ -61,6 +63,11 @@ func (a *authority) client(usage x509.ExtKeyUsage, ends time.Duration) *tls.Cert
 	return &tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key}
 }
 
+// pem is what tls.client_ca holds of it.
+func (a *authority) pem() string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw}))
+}
+
 // withCertificate is a client of o that shows one, or none.
 func (o *outer) withCertificate(show *tls.Certificate, change func(*tls.Config)) *http.Client {
 	client := o.client()
@@ -88,11 +95,25 @@ func (o *outer) status(client *http.Client, path string) (int, string) {
 	return response.StatusCode, string(text)
 }
 
+// handshake says how a handshake that fails ends. With TLS 1.3 the client is told only
+// when it reads.
+func (o *outer) handshake(client *http.Client) string {
+	conn, err := tls.Dial("tcp", o.https.addr(), client.Transport.(*http.Transport).TLSClientConfig)
+	if err != nil {
+		return err.Error()
+	}
+	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		return err.Error()
+	}
+	return "it does not fail"
+}
+
 // TestHostileHTTPS holds who may read what, and why others may not.
 func TestHostileHTTPS(t *testing.T) {
 	ours, others := newAuthority(t), newAuthority(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	overwrite(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.cert.Raw})))
+	overwrite(t, file, ours.pem())
 	start := func(ca, paths string) *outer {
 		return newOuter(t, func(c *Config) { c.TLS = TLSConfig{ClientCA: ca, ClientPaths: paths} })
 	}
@@ -118,18 +139,27 @@ func TestHostileHTTPS(t *testing.T) {
 		{"missing certificate: metrics", metrics, nil, nil, "/metrics", 403, "needs a client certificate"},
 		{"missing certificate: roots are open", metrics, nil, nil, "/roots", 200, "roots"},
 		{"a good certificate: metrics", metrics, good, nil, "/metrics", 200, "ledger_commits_total"},
-		{"another authority", metrics, foreign, nil, "/metrics", 0, ""},
-		{"another authority: roots", metrics, foreign, nil, "/roots", 0, ""},
-		{"an expired certificate", metrics, expired, nil, "/metrics", 0, ""},
-		{"a certificate for servers", metrics, server, nil, "/metrics", 0, ""},
-		{"a certificate without its key", metrics, stolen, nil, "/metrics", 0, ""},
-		{"all: missing certificate", all, nil, nil, "/roots", 0, ""},
+		{"another authority", metrics, foreign, nil, "/metrics", 0, "tls: unknown certificate authority"},
+		{"another authority: roots", metrics, foreign, nil, "/roots", 0, "tls: unknown certificate authority"},
+		{"an expired certificate", metrics, expired, nil, "/metrics", 0, "tls: expired certificate"},
+		{"a certificate for servers", metrics, server, nil, "/metrics", 0, "tls: bad certificate"},
+		{"a certificate without its key", metrics, stolen, nil, "/metrics", 0, "tls: error decrypting message"},
+		{"all: missing certificate", all, nil, nil, "/roots", 0, "tls: certificate required"},
 		{"all: a good certificate: roots", all, good, nil, "/roots", 200, "roots"},
 		{"all: a good certificate: metrics", all, good, nil, "/metrics", 200, "ledger_commits_total"},
-		{"all: another authority", all, foreign, nil, "/roots", 0, ""},
+		{"all: another authority", all, foreign, nil, "/roots", 0, "tls: unknown certificate authority"},
+		{"all: an expired certificate", all, expired, nil, "/roots", 0, "tls: expired certificate"},
+		{"all: a certificate for servers", all, server, nil, "/roots", 0, "tls: bad certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			status, text := c.at.status(c.at.withCertificate(c.show, c.change), c.path)
+			client := c.at.withCertificate(c.show, c.change)
+			if c.status == 0 {
+				if why := c.at.handshake(client); !strings.Contains(why, c.says) {
+					t.Errorf("the handshake ends with %q, want …%s…", why, c.says)
+				}
+				return
+			}
+			status, text := c.at.status(client, c.path)
 			if status != c.status || !strings.Contains(text, c.says) {
 				t.Errorf("%d %.200q, want %d …%s…", status, text, c.status, c.says)
 			}
@@ -142,7 +172,7 @@ func TestHostileHTTPS(t *testing.T) {
 func TestTLSResumes(t *testing.T) {
 	ours := newAuthority(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	overwrite(t, file, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ours.cert.Raw})))
+	overwrite(t, file, ours.pem())
 	o := newOuter(t, func(c *Config) { c.TLS.ClientCA = file })
 	for _, show := range []*tls.Certificate{nil, ours.client(x509.ExtKeyUsageClientAuth, time.Hour)} {
 		resumed := 0
@@ -174,9 +204,67 @@ func TestTLSResumes(t *testing.T) {
 func TestClientCARefuses(t *testing.T) {
 	dir := t.TempDir()
 	overwrite(t, filepath.Join(dir, "empty"), "")
-	for _, name := range []string{"nosuch", "empty"} {
-		if _, err := loadClientCA(&TLSConfig{ClientCA: filepath.Join(dir, name)}); err == nil || !strings.Contains(err.Error(), "tls.client_ca") {
+	overwrite(t, filepath.Join(dir, "key"), "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+	overwrite(t, filepath.Join(dir, "torn"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+	overwrite(t, filepath.Join(dir, "long"), strings.Repeat("\n", caBytesMax+1))
+	for _, name := range []string{"nosuch", "empty", "key", "torn", "long"} {
+		if _, err := loadClientCA(&TLSConfig{ClientCA: filepath.Join(dir, name)}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "tls.client_ca") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestClientCAReloads replaces the file under live connections and sessions that could be
+// resumed: what counts is who is in the file now, and a file that cannot be read changes
+// nothing.
+func TestClientCAReloads(t *testing.T) {
+	first, second := newAuthority(t), newAuthority(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	overwrite(t, file, first.pem())
+	for _, paths := range []string{clientPathsMetrics, clientPathsAll} {
+		overwrite(t, file, first.pem())
+		o := newOuter(t, func(c *Config) { c.TLS = TLSConfig{ClientCA: file, ClientPaths: paths} })
+		resumes := func(c *tls.Config) { c.ClientSessionCache = tls.NewLRUClientSessionCache(4) }
+		ofFirst := o.withCertificate(first.client(x509.ExtKeyUsageClientAuth, time.Hour), resumes)
+		live := o.withCertificate(first.client(x509.ExtKeyUsageClientAuth, time.Hour), nil)
+		ofSecond := o.withCertificate(second.client(x509.ExtKeyUsageClientAuth, time.Hour), resumes)
+		expect := func(when string, client *http.Client, want int, again bool) {
+			t.Helper()
+			status, text := o.status(client, "/metrics")
+			if status != want {
+				t.Errorf("%s, %s: %d %.100q, want %d", paths, when, status, text, want)
+			}
+			if again {
+				client.CloseIdleConnections()
+			}
+		}
+		expect("the first authority", ofFirst, 200, true)
+		expect("on a connection that stays", live, 200, false)
+		expect("one that is not in the file", ofSecond, 0, true)
+
+		overwrite(t, file, first.pem()+second.pem())
+		if err := o.https.clients.reload(); err != nil {
+			t.Fatal(err)
+		}
+		expect("the first, beside a second", ofFirst, 200, true)
+		expect("the second, once it is in the file", ofSecond, 200, true)
+
+		for name, text := range map[string]string{"empty": "", "torn": second.pem()[:100], "a key": "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"} {
+			overwrite(t, file, text)
+			if err := o.https.clients.reload(); err == nil {
+				t.Errorf("%s is taken", name)
+			}
+			expect("the file is "+name, ofFirst, 200, true)
+		}
+
+		overwrite(t, file, second.pem())
+		o.Reload()
+		for deadline := time.Now().Add(10 * time.Second); o.https.clients.current.Load().raw[string(first.cert.Raw)] && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		expect("the second alone", ofSecond, 200, true)
+		expect("on a connection of the first that stays", live, 403, false)
+		expect("the first resumes", ofFirst, 0, true)
+		o.shut()
 	}
 }

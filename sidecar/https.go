@@ -34,7 +34,7 @@ type httpsServer struct {
 	server       http.Server
 	listener     *cappedListener
 	certificates *certificates
-	clients      clientCA
+	clients      *clientCA
 	roots        *rootsSource
 	metrics      *metrics
 	exposition   http.Handler
@@ -45,7 +45,7 @@ type httpsServer struct {
 
 // startHTTPS listens and serves.
 func startHTTPS(s *Sidecar) (*httpsServer, error) {
-	clients, err := loadClientCA(&s.config.TLS)
+	clients, err := loadClientCA(&s.config.TLS, s.log.Named("https"))
 	if err != nil {
 		return nil, err
 	}
@@ -98,6 +98,7 @@ func (h *httpsServer) serve(ctx context.Context, waitMax time.Duration) error {
 	}
 	h.clients.configure(h.server.TLSConfig)
 	h.ended.Go(func() { h.certificates.watch(ctx, certificatePoll) })
+	h.ended.Go(func() { h.clients.watch(ctx, certificatePoll) })
 	h.ended.Go(func() {
 		if err := h.server.ServeTLS(h.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
 			h.log.Error("HTTPS ended", zap.Error(err))

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -49,12 +50,12 @@ type RestoreReport struct {
 
 // copied is a copy of a ledger that can be restored.
 type copied struct {
-	signed  merkle.Checkpoint
-	note    []byte // signed, of the end of the copy
-	logID   [16]byte
-	genesis [16]byte
-	hash    merkle.HashKind
-	commits iter.Seq2[*store.Commit, error]
+	signed merkle.Checkpoint
+	note   []byte // signed by the node key
+	logID  [16]byte
+
+	// fill makes the home of the copy in a folder, and everything above known where it was not.
+	fill func(ctx context.Context, dir string) error
 }
 
 // restoreFolder is where a restore builds, in the home. While it is there without a meta file beside
@@ -79,10 +80,84 @@ func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *Restore
 		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	from := &copied{
-		signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(),
-		logID: id, genesis: r.Genesis(), hash: r.Hash(), commits: r.Commits(1),
+		signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(), logID: id,
+		fill: func(ctx context.Context, dir string) error {
+			options := store.Options{Dir: dir, LogID: r.Genesis(), Hash: uint8(r.Hash())}
+			return store.Import(options, o.watched(ctx, r.Commits(1), r.Head().Size))
+		},
+	}
+	if err := o.check(from); err != nil { // before the work
+		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	return restore(ctx, from, o)
+}
+
+// RestoreSnapshot makes a home from a snapshot. Every checksum is checked and every root computed
+// again. The home is the ledger when this returns nil, and none before.
+func RestoreSnapshot(ctx context.Context, file io.Reader, o *RestoreOptions) (RestoreReport, error) {
+	from := new(copied)
+	from.fill = func(ctx context.Context, dir string) error {
+		m, signed, err := unpackSnapshot(file, dir, o.Key)
+		if err != nil {
+			return err
+		}
+		from.signed, from.note = merkle.Checkpoint{Origin: m.Origin, Size: m.Size, Root: m.Root}, signed
+		if _, from.logID, _, err = merkle.ParseOrigin(m.Origin); err != nil {
+			return err
+		}
+		return from.checkRoots(ctx, dir, o)
+	}
+	return restore(ctx, from, o)
+}
+
+// checkRoots computes every root of an unpacked log again.
+func (from *copied) checkRoots(ctx context.Context, dir string, o *RestoreOptions) (err error) {
+	s, err := store.Open(store.Options{Dir: dir, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tail, err := s.Last()
+	if err != nil {
+		return err
+	}
+	// What was pruned ends with a whole block, so that the tiles have all that is needed of it.
+	frontier, err := newProver(s).FrontierAt(max(tail.First, 1) - 1)
+	if err != nil {
+		return fmt.Errorf("compute the root at size %d: %w", tail.First-1, err)
+	}
+	kind := frontier.Kind()
+	for c, err := range o.watched(ctx, s.Commits(max(tail.First, 1)), tail.Size) {
+		if err != nil {
+			return err
+		}
+		start := uint32(0)
+		for _, end := range c.Ends {
+			frontier.Add(kind.Leaf(c.Records[start:end]))
+			start = end
+		}
+		if root := frontier.Root(); root != merkle.Hash(c.Root) {
+			return fmt.Errorf("entries %d to %d: the root of their commit is %x, the records give %v", c.First, c.Last(), c.Root, root)
+		}
+	}
+	return from.ends(tail.Size, frontier.Root())
+}
+
+// watched yields the commits, tells of progress and ends with ctx.
+func (o *RestoreOptions) watched(ctx context.Context, commits iter.Seq2[*store.Commit, error], size uint64) iter.Seq2[*store.Commit, error] {
+	return func(yield func(*store.Commit, error) bool) {
+		for c, err := range commits {
+			if err == nil {
+				err = ctx.Err()
+			}
+			if err == nil && o.Progress != nil {
+				o.Progress(c.Last(), size)
+			}
+			if !yield(c, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // archivedLog returns which log of an archive is meant: the one that is named, that of the key, or
@@ -110,20 +185,13 @@ func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, e
 }
 
 func restore(ctx context.Context, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
-	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID}
-	if err := o.check(from); err != nil {
-		return report, fmt.Errorf("restore %s: %w", o.Home, err)
-	}
 	h, err := emptyHome(o.Home, o.NodeKey)
 	if err != nil {
 		return report, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if err := o.checkNodeKey(h, from); err != nil {
-		return report, fmt.Errorf("restore %s: %w", o.Home, err)
-	}
 	aside := h.path(restoreFolder)
-	if err := build(ctx, aside, from, o, &report); err != nil {
+	if report, err = build(ctx, h, aside, from, o); err != nil {
 		return report, fmt.Errorf("restore %s: %w", o.Home, errors.Join(err, os.RemoveAll(aside)))
 	}
 	if err := h.putInPlace(aside); err != nil {
@@ -184,7 +252,7 @@ func (o *RestoreOptions) checkNodeKey(h *home, from *copied) error {
 	if err != nil {
 		return err
 	}
-	if _, err := merkle.OpenCheckpoint(from.note, verifier); err != nil {
+	if _, err := note.Open(from.note, note.VerifierList(verifier)); err != nil {
 		return fmt.Errorf("the same epoch is signed with the same node key: name it with --node-key: %w", err)
 	}
 	return nil
@@ -232,28 +300,23 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 }
 
 // build makes the parts of a home in a folder of their own.
-func build(ctx context.Context, dir string, from *copied, o *RestoreOptions, report *RestoreReport) error {
-	options := store.Options{Dir: dir, LogID: from.genesis, Hash: uint8(from.hash)}
-	err := store.Import(options, func(yield func(*store.Commit, error) bool) {
-		for c, err := range from.commits {
-			if err == nil {
-				err = ctx.Err()
-			}
-			if err == nil && o.Progress != nil {
-				o.Progress(c.Last()/2, from.signed.Size) // the other half is to judge them again
-			}
-			if !yield(c, err) || err != nil {
-				return
-			}
-		}
-	})
-	if err != nil {
-		return err
+func build(ctx context.Context, h *home, dir string, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return report, err
 	}
+	if err := from.fill(ctx, dir); err != nil {
+		return report, err
+	}
+	if err := errors.Join(o.check(from), o.checkNodeKey(h, from)); err != nil {
+		return report, err
+	}
+	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID}
 	if o.SameEpoch {
-		return replay(ctx, options, from, report)
+		err = replay(ctx, store.Options{Dir: dir}, from, &report)
+	} else {
+		err = replayToNewEpoch(store.Options{Dir: dir}, from, &report)
 	}
-	return replayToNewEpoch(options, from, report)
+	return report, err
 }
 
 // replayToNewEpoch judges an imported log as a start does, and adds the record that begins a new

@@ -25,7 +25,7 @@ const readMin = 16 << 10
 // the outbox, which has a goroutine of its own.
 type session struct {
 	sidecar *Sidecar
-	conn    *net.UnixConn
+	conn    net.Conn
 	peer    peercred.Cred
 	id      uint64 // for the log
 	log     *zap.Logger
@@ -47,7 +47,7 @@ type session struct {
 var errClose = errors.New("session ended")
 
 // serve runs one accepted connection to its end.
-func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
+func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 	ss := &session{
 		sidecar: s, conn: conn, peer: peer, id: id,
 		log:   s.log.With(zap.Uint64("connection", id), zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID)),
@@ -164,6 +164,8 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.auth(frame.RequestID, payload)
 	case wire.FrameRoots, wire.FrameEntries, wire.FrameAccount, wire.FrameProve, wire.FrameWatch:
 		return ss.startRead(frame.Type, frame.RequestID, payload)
+	case wire.FrameSnapshot:
+		return ss.startSnapshot(frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)
 	case wire.FrameHello:

@@ -39,6 +39,7 @@ type Sidecar struct {
 	epoch    uint64
 	hash     merkle.HashKind
 
+	fs        *store.FS // that the store lives on; nil: the disk
 	store     *store.Store
 	committer *committer.Committer
 	listener  *peercred.Listener
@@ -49,6 +50,7 @@ type Sidecar struct {
 	headSync  *headSyncer
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
+	snapshots snapshotter
 
 	admission *admission
 	requests  *sync.Pool
@@ -89,6 +91,9 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
+	if config.Profile == Micronode {
+		s.fs = store.Memory()
+	}
 	if limit := config.softMemoryLimit(); limit > 0 {
 		debug.SetMemoryLimit(int64(limit))
 	}
@@ -162,15 +167,11 @@ func (s *Sidecar) identify() (err error) {
 
 func (s *Sidecar) storeOptions() store.Options {
 	logID, _ := s.config.logID() // checked by validate
-	o := store.Options{
-		Dir: s.config.Home, LogID: logID, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
+	return store.Options{
+		Dir: s.config.Home, FS: s.fs, LogID: logID, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
 		MemtableBytes: int64(s.config.Store.MemtableBytes), CacheBytes: int64(s.config.Store.CacheBytes),
 		Logger: s.log.Named("store"), Fatal: s.fatal,
 	}
-	if s.config.Profile == Micronode {
-		o.FS = store.Memory()
-	}
-	return o
 }
 
 // openDoors begins to serve, when everything behind the doors is ready.
@@ -178,9 +179,24 @@ func (s *Sidecar) openDoors() error {
 	if err := s.boundConnections(); err != nil {
 		return err
 	}
-	uds := &s.config.UDS
-	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
+	if err := s.startBehindDoors(); err != nil {
+		return err
+	}
 	var err error
+	if s.https, err = startHTTPS(s); err != nil {
+		return err
+	}
+	uds := &s.config.UDS
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
+		return err
+	}
+	s.accept.Go(s.acceptLoop)
+	return nil
+}
+
+// startBehindDoors starts what serves connections, wherever they come from.
+func (s *Sidecar) startBehindDoors() (err error) {
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
@@ -193,13 +209,6 @@ func (s *Sidecar) openDoors() error {
 	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
-	if s.https, err = startHTTPS(s); err != nil {
-		return err
-	}
-	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
-		return err
-	}
-	s.accept.Go(s.acceptLoop)
 	return nil
 }
 
@@ -243,10 +252,14 @@ func (s *Sidecar) acceptLoop() {
 
 const acceptPause = 10 * time.Millisecond
 
+// turnAwayTimeout bounds a write that cannot block, since nothing was written before: it
+// is long enough for a machine that is busy.
+const turnAwayTimeout = time.Second
+
 // turnAway tells a peer why it is not served. It does not wait for the peer.
-func turnAway(conn *net.UnixConn, reason wire.Reason, detail string) {
+func turnAway(conn net.Conn, reason wire.Reason, detail string) {
 	m := wire.ErrorMessage{Reason: reason, Detail: detail}
-	_ = conn.SetWriteDeadline(time.Now().Add(acceptPause))
+	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
 	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
 	_ = conn.Close()
 }

@@ -32,7 +32,8 @@ type Status struct {
 	QueueCapacity  int    `json:"queue_capacity"`
 	Connections    int    `json:"connections"`
 
-	Archive *ArchiveStatus `json:"archive,omitempty"`
+	Archive  *ArchiveStatus  `json:"archive,omitempty"`
+	Snapshot *SnapshotStatus `json:"snapshot,omitempty"` // the newest since the start
 
 	Socket    string `json:"socket"`
 	HTTPS     string `json:"https"`
@@ -62,6 +63,7 @@ func (s *Sidecar) Status() Status {
 		Socket: s.Socket(), HTTPS: s.HTTPSAddr(), VerifyKey: s.identity.VerifyKey,
 		PID: os.Getpid(), UptimeS: time.Since(s.started).Seconds(), Version: Version(), GoVersion: runtime.Version(),
 	}
+	status.Snapshot = s.snapshots.status()
 	if s.archiver != nil {
 		status.Archive = s.archiver.status()
 		if status.Archive.Error != "" {

@@ -63,16 +63,21 @@ func decodeHeadSlot(b []byte) HeadSlot {
 // empty. The file gets its full length here, so that a full disk cannot keep a slot from being
 // written later.
 func createHead(fsys vfs.FS, dir string, known HeadSlot) error {
+	if err := writeFileAtomically(fsys, dir, headName, encodeHead(known)); err != nil {
+		return fmt.Errorf("create head file in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// encodeHead returns a head file that holds one slot, or none where nothing is known.
+func encodeHead(known HeadSlot) []byte {
 	b := make([]byte, headFileSize)
 	if known.Known {
 		var slot [headSlotSize]byte
 		encodeHeadSlot(&slot, known.Count, known.Seq, &known.Root)
 		copy(b[known.Count%2*headSlotStride:], slot[:])
 	}
-	if err := writeFileAtomically(fsys, dir, headName, b); err != nil {
-		return fmt.Errorf("create head file in %s: %w", dir, err)
-	}
-	return nil
+	return b
 }
 
 // readHead returns the newer whole slot; it is not Known when there is none. whole says that the

@@ -42,6 +42,8 @@ func attack(role string) {
 			go drip(socket)
 		case "hold":
 			go hold(socket)
+		case "listen":
+			listen(socket)
 		}
 	}
 	time.Sleep(300 * time.Millisecond)
@@ -95,6 +97,24 @@ func hold(address string) {
 		_, _ = io.Copy(io.Discard, conn)
 		_ = conn.Close()
 	}
+}
+
+// listen takes connections at a socket and reads what they send.
+func listen(socket string) {
+	listener, err := net.Listen("unix", socket)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() { _, _ = io.Copy(os.Stderr, conn) }() // nothing: a token would be seen
+		}
+	}()
 }
 
 // neighbour is a process of another uid that attacks.

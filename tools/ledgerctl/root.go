@@ -75,8 +75,8 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
-	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.recoverCommand(), a.monitorCommand(), a.exportCommand())
-	add(groupBackup, a.restoreCommand(), a.archiveCommand())
+	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
+	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
 }
 

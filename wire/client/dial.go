@@ -89,8 +89,12 @@ func (o *Options) connect(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDisconnected, err)
 	}
-	if o.CheckServer != nil {
-		if err := o.CheckServer(conn); err != nil {
+	check := o.CheckServer
+	if check == nil && o.Dial == nil {
+		check = o.checkOwner
+	}
+	if check != nil {
+		if err := check(conn); err != nil {
 			_ = conn.Close()
 			return nil, fmt.Errorf("check the server: %w", err)
 		}

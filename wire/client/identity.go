@@ -3,9 +3,25 @@ package client
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 )
+
+// checkOwner is the CheckServer of those who name none.
+func (o *Options) checkOwner(conn net.Conn) error {
+	folder, err := os.Stat(filepath.Dir(o.Socket))
+	if err != nil {
+		return fmt.Errorf("ask who owns the socket's folder: %w", err)
+	}
+	uids := []uint32{0, uint32(os.Geteuid())}
+	if stat, ok := folder.Sys().(*syscall.Stat_t); ok {
+		uids = append(uids, stat.Uid)
+	}
+	slices.Sort(uids)
+	return RequireUID(slices.Compact(uids)...)(conn)
+}
 
 // RequireUID returns a CheckServer that takes a server only when the operating
 // system says (SO_PEERCRED) that one of uids runs it. Nothing is sent to another.

@@ -36,8 +36,10 @@ type Options struct {
 	Name string
 
 	// CheckServer looks at a connection before the token is sent over it; RequireUID
-	// asks who runs the server. Default: no check, the folder of the socket is
-	// trusted.
+	// asks who runs the server. Default: it has to be this process's uid, root, or
+	// the owner of the socket's folder, who alone could have put the socket there.
+	// A server of another uid in a shared folder such as /tmp needs RequireUID.
+	// With Dial there is no default.
 	CheckServer func(net.Conn) error
 
 	// Dial replaces how Socket is connected to.

@@ -1,0 +1,96 @@
+package sidecartest
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rustyonions/ron-ledger/sidecar"
+	"github.com/rustyonions/ron-ledger/wire/client"
+)
+
+// Snapshots are taken and the log is archived while entries are booked. Every copy is sound and has at
+// least what was answered before it was begun; what is restored from it is the same tree.
+func TestBackupUnderLoad(t *testing.T) {
+	archived := filepath.Join(ShortDir(t), "archive")
+	var answered atomic.Uint64
+	var snapshot []byte
+	t.Run("load", func(t *testing.T) {
+		var home string
+		_, token := startSidecar(t, func(c *sidecar.Config) {
+			c.Checkpoint.IntervalEntries, c.Store.MemtableBytes, home = 700, 256<<10, c.Home
+			c.Archive.Dir = archived
+			if err := c.Archive.Interval.UnmarshalText([]byte("1s")); err != nil {
+				t.Fatal(err)
+			}
+		})
+		c, err := client.Dial(t.Context(), client.Options{Socket: home + "/ledger.sock", Token: token})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = c.Close() }()
+		ctx, stop := context.WithCancel(t.Context())
+		var writer sync.WaitGroup
+		writer.Go(func() { keepMinting(ctx, t, home, token, &answered) })
+		for answered.Load() < 6000 && !t.Failed() {
+			before := answered.Load()
+			var file bytes.Buffer
+			if err := c.Snapshot(t.Context(), &file); err != nil {
+				t.Errorf("behind %d entries: %v", before, err)
+				break
+			}
+			m, report, err := sidecar.VerifySnapshot(t.Context(), bytes.NewReader(file.Bytes()), t.TempDir(), nil, nil)
+			if err != nil || m.Size < before || report.Size != m.Size {
+				t.Errorf("a snapshot behind %d entries: %+v: %v", before, m, err)
+			}
+			snapshot = file.Bytes()
+		}
+		stop()
+		writer.Wait()
+	})
+	for name, restore := range map[string]func(*sidecar.RestoreOptions) (sidecar.RestoreReport, error){
+		"archive": func(o *sidecar.RestoreOptions) (sidecar.RestoreReport, error) {
+			return sidecar.RestoreArchive(t.Context(), archived, nil, o)
+		},
+		"snapshot": func(o *sidecar.RestoreOptions) (sidecar.RestoreReport, error) {
+			return sidecar.RestoreSnapshot(t.Context(), bytes.NewReader(snapshot), o)
+		},
+	} {
+		home := filepath.Join(ShortDir(t), name)
+		r, err := restore(&sidecar.RestoreOptions{Home: home})
+		if err != nil || r.Epoch != 1 || r.LogID == r.OldLogID {
+			t.Fatalf("restore from the %s: %+v: %v", name, r, err)
+		}
+		report, err := sidecar.Verify(t.Context(), home, nil)
+		if err != nil || report.Size != r.Size+1 {
+			t.Fatalf("from the %s: %+v: %v", name, report, err)
+		}
+		// A stop ships the rest: the archive has every answer.
+		if name == "archive" && r.Size < answered.Load() {
+			t.Fatalf("the archive has %d of %d entries", r.Size, answered.Load())
+		}
+	}
+	damageSnapshot(t, snapshot)
+}
+
+// damageSnapshot flips a bit in some bytes of a snapshot, and cuts it: a reader says so.
+func damageSnapshot(t *testing.T, good []byte) {
+	want, err := sidecar.CheckSnapshot(bytes.NewReader(good), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stride := max(len(good)/150, 1)
+	for i := 0; i < len(good); i += stride {
+		bad := bytes.Clone(good)
+		bad[i] ^= 1 << (i % 8)
+		if m, err := sidecar.CheckSnapshot(bytes.NewReader(bad), nil); err == nil && *m != *want {
+			t.Fatalf("byte %d is damaged: %+v", i, m)
+		}
+		if _, err := sidecar.CheckSnapshot(bytes.NewReader(good[:i]), nil); err == nil {
+			t.Fatalf("cut at %d it is taken", i)
+		}
+	}
+}

@@ -1,0 +1,276 @@
+package sidecar
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rustyonions/ron-ledger/committer/audit"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/peercred"
+	"github.com/rustyonions/ron-ledger/peercred/capability"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// snapshotter makes snapshots of a running ledger, one at a time.
+type snapshotter struct {
+	busy     atomic.Bool
+	failures atomic.Uint64
+	lastMs   atomic.Int64 // when the newest was complete, Unix ms; 0 = none was
+	lastSize atomic.Uint64
+	bytes    atomic.Uint64
+	tookMs   atomic.Int64
+}
+
+// SnapshotStatus is what STATUS says of the newest snapshot since the start.
+type SnapshotStatus struct {
+	TimeMs int64   `json:"time_ms"`
+	Size   uint64  `json:"size"`
+	Bytes  uint64  `json:"bytes"`
+	TookS  float64 `json:"took_s"`
+}
+
+func (s *snapshotter) status() *SnapshotStatus {
+	if s.lastMs.Load() == 0 {
+		return nil
+	}
+	return &SnapshotStatus{s.lastMs.Load(), s.lastSize.Load(), s.bytes.Load(), float64(s.tookMs.Load()) / 1e3}
+}
+
+// snapshotRetryAfter is for who finds another one under way.
+const snapshotRetryAfter = 10 * time.Second
+
+// startSnapshot answers SNAPSHOT, in a goroutine of its own.
+func (ss *session) startSnapshot(id uint64, payload []byte) error {
+	var m wire.Snapshot
+	if fault := m.Decode(payload); !fault.OK() {
+		ss.out.fail(id, fault, 0)
+		return nil
+	}
+	if _, fault := ss.authorised(capability.OpAdmin, time.Now()); !fault.OK() {
+		ss.out.fail(id, fault, 0)
+		return nil
+	}
+	if fault, retry := ss.sidecar.maySnapshot(); !fault.OK() {
+		ss.out.fail(id, fault, retry)
+		return nil
+	}
+	if !ss.countRead() {
+		ss.sidecar.snapshots.busy.Store(false)
+		ss.out.fail(id, wire.Fault{Reason: wire.ReasonBusy, Detail: "too many reads in progress on this connection"}, busyRetryAfter)
+		return nil
+	}
+	ss.reads.Go(func() {
+		defer ss.readers.Add(-1)
+		defer ss.sidecar.snapshots.busy.Store(false)
+		if fault := ss.sendSnapshot(id); !fault.OK() {
+			ss.out.fail(id, fault, 0)
+		}
+	})
+	return nil
+}
+
+// maySnapshot takes the one place, or says why there is none now.
+func (s *Sidecar) maySnapshot() (wire.Fault, time.Duration) {
+	switch {
+	case s.config.Profile == Micronode:
+		return wire.Fault{Reason: wire.ReasonPolicyDenied, Detail: "a micronode has nothing on disk: snapshots are for macronode"}, 0
+	case s.disk.low.Load():
+		return wire.Fault{Reason: wire.ReasonDiskPressure, Detail: "free disk space is below disk.reserve_bytes, and a snapshot holds back what could be freed"}, 0
+	case !s.descriptorsFor(s.store.Metrics()):
+		return wire.Fault{Reason: wire.ReasonBusy, Detail: "there are too few file descriptors to hold every table open: raise the limit (ulimit -n)"}, snapshotRetryAfter
+	case !s.snapshots.busy.CompareAndSwap(false, true):
+		return wire.Fault{Reason: wire.ReasonBusy, Detail: "another snapshot is under way: one is made at a time"}, snapshotRetryAfter
+	}
+	return wire.Fault{}, 0
+}
+
+// descriptorsFor reports whether every table can be held open once more, with as many descriptors
+// left for all else.
+func (s *Sidecar) descriptorsFor(m store.Metrics) bool {
+	used, limit, err := peercred.Descriptors()
+	return err == nil && uint64(used)+2*uint64(m.Log.Tables+m.State.Tables) < limit
+}
+
+// sendSnapshot streams a snapshot in frames.
+func (ss *session) sendSnapshot(id uint64) wire.Fault {
+	s, began := ss.sidecar, time.Now()
+	out := &snapshotFrames{session: ss, id: id}
+	size, err := s.snapshot(ss.ctx, out)
+	if err == nil {
+		err = out.end()
+	}
+	if err != nil {
+		s.snapshots.failures.Add(1)
+		return ss.failed("making a snapshot", err)
+	}
+	s.snapshots.lastSize.Store(size)
+	s.snapshots.bytes.Store(out.total)
+	s.snapshots.tookMs.Store(time.Since(began).Milliseconds())
+	s.snapshots.lastMs.Store(time.Now().UnixMilli())
+	s.log.Info("a snapshot was made", zap.Uint64("size", size), zap.Uint64("bytes", out.total), zap.Duration("took", time.Since(began)))
+	return wire.Fault{}
+}
+
+// snapshot writes a snapshot of the running ledger.
+func (s *Sidecar) snapshot(ctx context.Context, w io.Writer) (size uint64, err error) {
+	sn, m, err := takeSnapshot(s.config.Home, s.identity.signer.Name(), zap.NewNop())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, sn.Close()) }()
+	// What was frozen may have a commit that is being synced: it counts when it is acknowledged.
+	for head := s.committer.Head(); head.Size < m.Size; head = s.committer.Head() {
+		select {
+		case <-head.Changed():
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return m.Size, packSnapshot(w, sn, m, s.identity.signer)
+}
+
+// takeSnapshot freezes a home and says what it is, after the root at its end was computed again.
+func takeSnapshot(home, origin string, log *zap.Logger) (*store.Snapshot, *SnapshotInfo, error) {
+	m := &SnapshotInfo{Origin: origin, Version: Version()}
+	sn, err := store.TakeSnapshot(store.Options{Dir: home, Logger: log, CacheBytes: 1 << 20, MemtableBytes: 1 << 20}, func(frozen *store.Store) error {
+		tail, err := frozen.Last()
+		if err != nil {
+			return err
+		}
+		if err := frozen.StateErr(); err != nil {
+			return fmt.Errorf("its derived state is of no use, start and stop the sidecar once: %w", err)
+		}
+		root, err := newProver(frozen).RootAt(tail.Size)
+		if err == nil && tail.Size > 0 && root != merkle.Hash(tail.Root) {
+			err = fmt.Errorf("the root at size %d is %x in the log, its records give %v: the log is damaged", tail.Size, tail.Root, root)
+		}
+		m.First, m.Size, m.Root, m.TimeMs, m.State = max(tail.First, 1), tail.Size, root, tail.TimeMs, frozen.Mark().Size
+		return err
+	})
+	return sn, m, err
+}
+
+// snapshotFrames puts a stream into frames of an answer.
+type snapshotFrames struct {
+	session *session
+	id      uint64
+	buf     bytes.Buffer
+	total   uint64
+}
+
+// Write sends what fills a frame.
+func (f *snapshotFrames) Write(b []byte) (int, error) {
+	f.total += uint64(len(b))
+	f.buf.Write(b)
+	for f.buf.Len() >= readFrameBytes {
+		if !f.send(f.buf.Next(readFrameBytes), wire.FlagMore) {
+			return 0, context.Canceled
+		}
+		if f.session.sidecar.disk.low.Load() {
+			return 0, errors.New("free disk space fell below disk.reserve_bytes")
+		}
+		if err := f.session.ctx.Err(); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+func (f *snapshotFrames) send(piece []byte, flags uint8) bool {
+	answer := wire.SnapshotAnswer{Piece: piece}
+	return f.session.out.send(wire.FrameHeader{Type: wire.FrameSnapshotAnswer, Flags: flags, RequestID: f.id}, answer.Append)
+}
+
+// end sends the rest, in the frame that is the last.
+func (f *snapshotFrames) end() error {
+	if !f.send(f.buf.Bytes(), 0) {
+		return context.Canceled
+	}
+	return nil
+}
+
+// SnapshotHome writes a snapshot of a ledger whose sidecar has stopped: it takes the home's lock. The
+// manifest is signed with the node key there.
+func SnapshotHome(home string, w io.Writer) (m *SnapshotInfo, err error) {
+	lock, err := lockStopped(home)
+	if err != nil {
+		return nil, fmt.Errorf("%w: ask a running one over its socket", err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	signer, err := homeSigner(home)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of %s: %w", home, err)
+	}
+	sn, m, err := takeSnapshot(home, signer.Name(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot of %s: %w", home, err)
+	}
+	return m, errors.Join(packSnapshot(w, sn, m, signer), sn.Close())
+}
+
+// homeSigner returns what signs for the ledger in a home.
+func homeSigner(home string) (note.Signer, error) {
+	text, err := peercred.ReadPrivate(filepath.Join(home, nodeKeyFile), secretBytesMax)
+	if err != nil {
+		return nil, err
+	}
+	key, err := parseNodeKey(text)
+	if err != nil {
+		return nil, err
+	}
+	line, err := os.ReadFile(filepath.Join(home, vkeyFile))
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := note.NewVerifier(string(bytes.TrimSpace(line)))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", vkeyFile, err)
+	}
+	name, _, kind, err := merkle.ParseOrigin(verifier.Name())
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", vkeyFile, err)
+	}
+	id, err := LogIDOf(home)
+	if err != nil {
+		return nil, err
+	}
+	return merkle.NewSigner(merkle.Origin(name, id, kind), key)
+}
+
+// CheckSnapshot checks the checksums of a snapshot and, with a key, its signature.
+func CheckSnapshot(r io.Reader, key note.Verifier) (*SnapshotInfo, error) {
+	m, _, err := unpackSnapshot(r, "", key)
+	return m, err
+}
+
+// VerifySnapshot checks a snapshot and audits the ledger in it as Verify does. For that it is unpacked
+// into a folder of its own below scratch, which is removed. What is wrong is a *VerifyFinding.
+func VerifySnapshot(ctx context.Context, r io.Reader, scratch string, key note.Verifier, progress func(done, size uint64)) (m *SnapshotInfo, report VerifyReport, err error) {
+	dir, err := os.MkdirTemp(scratch, "snapshot-")
+	if err != nil {
+		return nil, report, fmt.Errorf("make room to unpack the snapshot: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if m, _, err = unpackSnapshot(r, dir, key); err != nil {
+		return nil, report, &VerifyFinding{Err: err}
+	}
+	report, err = Verify(ctx, dir, progress)
+	if errors.Is(err, audit.ErrPruned) {
+		return m, report, nil
+	}
+	if err == nil && (report.Size != m.Size || report.Root != m.Root) {
+		err = &VerifyFinding{Err: fmt.Errorf("the manifest says root %v at size %d, the log gives %v at %d", m.Root, m.Size, report.Root, report.Size)}
+	}
+	return m, report, err
+}

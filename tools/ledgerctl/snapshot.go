@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rustyonions/ron-ledger/sidecar"
+	"github.com/rustyonions/ron-ledger/wire/client"
+)
+
+func (a *app) snapshotCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "snapshot", Short: "copy a whole ledger into one file, and back"}
+	cmd.AddCommand(a.snapshotCreateCommand(), a.snapshotVerifyCommand(), a.snapshotRestoreCommand())
+	return cmd
+}
+
+func (a *app) snapshotCreateCommand() *cobra.Command {
+	var out string
+	var stopped bool
+	cmd := &cobra.Command{
+		Use: "create --out FILE", Short: "copy the ledger into a file, while it goes on",
+		Long: `Create asks the sidecar for a copy of everything that it has on disk but for its keys, and
+writes it into a file: a tar, compressed with zstd, with checksums and a signed manifest.
+Commits go on meanwhile. The token needs the right to administer. One snapshot is made at a
+time. With --stopped the home of a sidecar that has stopped is copied, without a socket.
+
+The file is checked before it gets its name.`,
+		Example: "  ledgerctl snapshot create --out ledger-$(date +%F).tar.zst\n  ledgerctl snapshot create --stopped --home /var/lib/ledger --out ledger.tar.zst",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if out == "" {
+				return usagef("--out is needed: see %s --help", cmd.CommandPath())
+			}
+			return a.createSnapshot(cmd.Context(), out, stopped)
+		},
+	}
+	cmd.Flags().StringVar(&out, "out", "", "file to make")
+	cmd.Flags().BoolVar(&stopped, "stopped", false, "copy the home of a sidecar that has stopped")
+	return cmd
+}
+
+func (a *app) createSnapshot(ctx context.Context, out string, stopped bool) (err error) {
+	beside := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+".new")
+	file, err := os.OpenFile(beside, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("make --out: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close(), os.Remove(beside))
+		}
+	}()
+	began := time.Now()
+	w := bufio.NewWriterSize(file, 1<<20)
+	if stopped {
+		home, err := a.homePath()
+		if err == nil {
+			_, err = sidecar.SnapshotHome(home, w)
+		}
+		if err != nil {
+			return err
+		}
+	} else if err := a.with(ctx, func(c *client.Client) error { return c.Snapshot(ctx, w) }); err != nil {
+		return err
+	}
+	if err := errors.Join(w.Flush(), file.Sync()); err != nil {
+		return fmt.Errorf("write --out: %w", err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read --out back: %w", err)
+	}
+	info, err := sidecar.CheckSnapshot(bufio.NewReaderSize(file, 1<<20), nil)
+	if err != nil {
+		return fmt.Errorf("read --out back: %w", err)
+	}
+	length, err := file.Seek(0, io.SeekEnd)
+	if err := errors.Join(err, file.Close(), os.Rename(beside, out), syncFolder(filepath.Dir(out))); err != nil {
+		return fmt.Errorf("write --out: %w", err)
+	}
+	return a.printSnapshot(info, length, time.Since(began))
+}
+
+func syncFolder(dir string) error {
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// snapshotJSON is what snapshot create --json and verify --json print.
+type snapshotJSON struct {
+	Origin  string  `json:"origin"`
+	First   uint64  `json:"first"`
+	Size    uint64  `json:"size"`
+	Root    string  `json:"root"`
+	State   uint64  `json:"state"`
+	TimeMs  int64   `json:"time_ms"`
+	Version string  `json:"version"`
+	Bytes   int64   `json:"bytes"`
+	Seconds float64 `json:"seconds"`
+}
+
+func (a *app) printSnapshot(m *sidecar.SnapshotInfo, length int64, took time.Duration) error {
+	if a.json {
+		return printJSON(a.stdout, snapshotJSON{m.Origin, m.First, m.Size, m.Root.String(), m.State, m.TimeMs, m.Version, length, took.Seconds()})
+	}
+	_, err := fmt.Fprintf(a.stdout, "snapshot of %s: entries %d to %d, %d bytes in %.1f s\nroot  %s\n", m.Origin, m.First, m.Size, length, took.Seconds(), m.Root)
+	return err
+}
+
+func (a *app) snapshotVerifyCommand() *cobra.Command {
+	var key, scratch string
+	cmd := &cobra.Command{
+		Use: "verify FILE", Short: "check a snapshot, and all of the ledger in it",
+		Long: `Verify checks the checksum of every file and, with --key, the signature of the manifest, and
+then holds the ledger in it against its own bytes as ledgerctl verify does. For that it is
+unpacked, below --scratch. What is wrong is named, and the exit status is then 4.`,
+		Example: "  ledgerctl snapshot verify ledger.tar.zst --key node.vkey",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			verifier, err := a.keyOf(key)
+			if err != nil {
+				return err
+			}
+			file, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { _ = file.Close() }()
+			began := time.Now()
+			shown, stop := a.showEntries("verify")
+			m, report, err := sidecar.VerifySnapshot(cmd.Context(), bufio.NewReaderSize(file, 1<<20), scratch, verifier, shown)
+			stop()
+			if finding := new(sidecar.VerifyFinding); errors.As(err, &finding) {
+				return refutedError{fmt.Errorf("%s: %w", args[0], err)}
+			}
+			if err != nil {
+				return err
+			}
+			if m.First > 1 {
+				fmt.Fprintf(a.stderr, "ledgerctl: entries before %d are pruned: checksums and signature are sound; verify the whole with the archive: ledgerctl verify --archive\n", m.First)
+				return a.printSnapshot(m, 0, time.Since(began))
+			}
+			return a.printReport(&report, time.Since(began))
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "verifier key of the ledger, the line itself or a file with it")
+	cmd.Flags().StringVar(&scratch, "scratch", "", "folder with room to unpack it (default: that of temporary files)")
+	return cmd
+}
+
+func (a *app) snapshotRestoreCommand() *cobra.Command {
+	var f restoreFlags
+	cmd := &cobra.Command{
+		Use: "restore FILE --home DIR", Short: "make a home from a snapshot",
+		Long: `Restore makes a ledger from a snapshot: every checksum is checked and every root computed
+again. As with ledgerctl restore, which see, the home must be empty but for keys, and a new
+epoch begins unless --same-epoch has its evidence.`,
+		Example: "  ledgerctl snapshot restore ledger.tar.zst --home /var/lib/ledger --key node.vkey",
+		Args:    exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o, err := f.options(a)
+			if err != nil {
+				return err
+			}
+			file, err := os.Open(args[0])
+			if err != nil {
+				return err
+			}
+			defer func() { _ = file.Close() }()
+			return a.restored(&o, func() (sidecar.RestoreReport, error) {
+				return sidecar.RestoreSnapshot(cmd.Context(), bufio.NewReaderSize(file, 1<<20), &o)
+			})
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
