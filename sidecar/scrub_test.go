@@ -173,8 +173,12 @@ func TestScrubKeepsToItsRate(t *testing.T) {
 	if least := time.Duration(float64(sc.bytes.Load())/2e6*1e9) - 2*scrubPause; time.Since(began) < least {
 		t.Errorf("%d bytes in %v", sc.bytes.Load(), time.Since(began))
 	}
-	if after := s.Metrics(); after.CacheBytes != before.CacheBytes || after.CacheMisses != before.CacheMisses {
-		t.Errorf("the cache has %d bytes and %d misses, had %d and %d", after.CacheBytes, after.CacheMisses, before.CacheBytes, before.CacheMisses)
+	// In the background the databases may read a block or two of their own; the scrub reads some 600 KB
+	// in more than a hundred.
+	after := s.Metrics()
+	if grown := after.CacheBytes - before.CacheBytes; grown > int64(sc.bytes.Load()/10) || after.CacheMisses-before.CacheMisses > 10 {
+		t.Errorf("the cache has %d bytes and %d misses, had %d and %d, and %d bytes were read", after.CacheBytes, after.CacheMisses,
+			before.CacheBytes, before.CacheMisses, sc.bytes.Load())
 	}
 	slow, losses := newScrubber(s, 1)
 	slow.interval = time.Millisecond
