@@ -39,8 +39,10 @@ lint:
     go vet ./...
     go vet -tags invariants ./...
     go vet -tags oracle ./...
+    go vet -tags clients ./...
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
+    go run {{staticcheck}} -tags clients ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
@@ -105,6 +107,26 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
 flood ROUNDS="9":
     FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
 
+# have public tools check an exported ledger: Tessera's fsck and client, in a module of their own
+interop:
+    cd testing/interop && go vet ./... && go test -count 1 -timeout 10m ./...
+
+# the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
+prove ENTRIES="10000000":
+    PROVE_ENTRIES={{ENTRIES}} go test ./sidecar -run '^$' -bench '^BenchmarkProve$' -benchtime 2s -timeout 60m
+
+# the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
+clients:
+    .ci/clients
+
+# torture all clients: so many restarts of the sidecar under load, connections cut at random bytes, tokens rotated, queues full
+torture RESTARTS=env("CLIENT_RESTARTS", "50"):
+    CLIENT_RESTARTS={{RESTARTS}} go test -tags clients ./sidecar/sidecartest -run '^TestClientsTorture' -count 1 -timeout 60m -v
+
+# how many entries each client appends a second, and what that costs it
+clients-bench:
+    go test -tags clients ./sidecar/sidecartest -run '^$' -bench '^BenchmarkClients' -benchtime 1x -count 1 -timeout 10m
+
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
@@ -153,7 +175,8 @@ soak *FLAGS:
 peers *FLAGS:
     mkdir -p out/perf
     CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
-    cd testing/performance/peers && go build -o ../../../out/perf/peers .
+    cd testing/performance/peers && go build -o ../../../out/perf/peers \
+        -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
 
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow

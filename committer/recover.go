@@ -69,7 +69,7 @@ func (c *Committer) recover() error {
 	}
 	c.lastMs = head.TimeMs
 	c.recovered = Recovered{MarkSize: began, Size: head.Size, Replayed: head.Size - began}
-	head.next = make(chan struct{})
+	head.next, head.tiles = make(chan struct{}), c.tiles.View()
 	c.head.Store(head)
 	return nil
 }

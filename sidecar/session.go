@@ -57,7 +57,7 @@ func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)
 	s.sessions.serves(ss)
-	ss.log.Debug("connected", zap.Uint32("gid", peer.GID))
+	ss.log.Debug("connected", zap.Uint32("gid", peer.GID), zap.Bool("ended", peer.Ended))
 	writer := make(chan struct{})
 	go func() {
 		defer close(writer)

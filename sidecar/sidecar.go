@@ -64,7 +64,12 @@ type Sidecar struct {
 	sessions sessionTable
 }
 
-// Run starts a sidecar and serves until ctx ends; then it drains and returns.
+// Run starts a sidecar and serves until ctx ends; then it drains, for shutdown.timeout at
+// most, and returns. It is how a ledger lives in the process of an application or a test:
+// config is what Defaults returns, with a Home of its own. The process may run several.
+// Nothing is taken from the process, as ron-ledgerd does with Harden; but where config has a
+// memory.limit it is the limit of the whole process, and a log whose state is unknown ends
+// the process with ExitUnknownState. For tests, package wire/client/clienttest wraps it.
 func Run(ctx context.Context, config *Config) error {
 	s, err := Start(ctx, config)
 	if err != nil {
