@@ -111,13 +111,16 @@ type reportJSON struct {
 	Root     string  `json:"root"`
 	State    uint64  `json:"state"` // entries that the derived state covers
 	Seconds  float64 `json:"seconds"`
+	Epoch    uint64  `json:"epoch"`
+	LogID    string  `json:"log_id"`
 }
 
 func (a *app) printReport(r *sidecar.VerifyReport, took time.Duration) error {
 	if a.json {
-		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds()})
+		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds(),
+			r.Epoch, fmt.Sprintf("%x", r.LogID)})
 	}
-	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\n",
-		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root)
+	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\nlog   %x, epoch %d\n",
+		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root, r.LogID, r.Epoch)
 	return err
 }
