@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var export, key, checkpoint string
+	cmd := &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
 		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
 it decodes and hashes each, computes each root again, counts all the money again by the
@@ -21,17 +24,23 @@ rules, and compares what the home says besides: balances, index, holds, tiles, r
 head file. It names the first entry that is wrong, and the exit status is then 4.
 
 It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
-is verified is the ledger as it was when verify began.`,
-		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json",
-		Args:    exactly(0),
+is verified is the ledger as it was when verify began.
+
+With --export an exported ledger is verified, a file of JSON Lines or a directory of
+tlog-tiles, against the checkpoint that the key of --key has signed: every record, the
+root, the rules. A directory has its checkpoint in it; that of a file is named by
+--checkpoint (ledgerctl roots --checkpoint), and entries behind its size are not read.`,
+		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json\n  ledgerctl verify --export site --key node.vkey\n" +
+			"  ledgerctl verify --export all.jsonl --checkpoint checkpoint --key node.vkey",
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, err := a.homePath()
+			verify, err := a.whatToVerify(export, key, checkpoint)
 			if err != nil {
 				return err
 			}
 			started := time.Now()
 			shown, stop := a.showEntries("verify")
-			report, err := sidecar.Verify(cmd.Context(), home, shown)
+			report, err := verify(cmd.Context(), shown)
 			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
@@ -43,6 +52,45 @@ is verified is the ledger as it was when verify began.`,
 			return a.printReport(&report, time.Since(started))
 		},
 	}
+	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
+	cmd.Flags().StringVar(&key, "key", "", "with --export: verifier key of the ledger, the line itself or a file with it")
+	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
+	return cmd
+}
+
+type verification func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error)
+
+// whatToVerify returns what the flags ask for: the home, or an export.
+func (a *app) whatToVerify(export, key, checkpoint string) (verification, error) {
+	if export == "" {
+		if key != "" || checkpoint != "" {
+			return nil, usagef("--key and --checkpoint are for --export")
+		}
+		home, err := a.homePath()
+		return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+			return sidecar.Verify(ctx, home, progress)
+		}, err
+	}
+	verifier, err := readKey(key)
+	if err != nil {
+		return nil, err
+	}
+	e := sidecar.Export{Path: export, Key: verifier}
+	info, err := os.Stat(export)
+	if err != nil {
+		return nil, fmt.Errorf("read --export: %w", err)
+	}
+	if info.IsDir() != (checkpoint == "") {
+		return nil, usagef("--checkpoint is for an export that is a file, and is needed there: a directory has its own")
+	}
+	if checkpoint != "" {
+		if e.Checkpoint, err = os.ReadFile(checkpoint); err != nil {
+			return nil, fmt.Errorf("read --checkpoint: %w", err)
+		}
+	}
+	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+		return sidecar.VerifyExport(ctx, e, progress)
+	}, nil
 }
 
 // showEntries shows how many entries of how many are done, as it is told, until stop is called.
@@ -63,13 +111,16 @@ type reportJSON struct {
 	Root     string  `json:"root"`
 	State    uint64  `json:"state"` // entries that the derived state covers
 	Seconds  float64 `json:"seconds"`
+	Epoch    uint64  `json:"epoch"`
+	LogID    string  `json:"log_id"`
 }
 
 func (a *app) printReport(r *sidecar.VerifyReport, took time.Duration) error {
 	if a.json {
-		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds()})
+		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds(),
+			r.Epoch, fmt.Sprintf("%x", r.LogID)})
 	}
-	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\n",
-		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root)
+	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\nlog   %x, epoch %d\n",
+		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root, r.LogID, r.Epoch)
 	return err
 }
