@@ -53,6 +53,7 @@ type Config struct {
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
 	Log         LogConfig         `toml:"log"`
+	Trace       TraceConfig       `toml:"trace"`
 	Memory      MemoryConfig      `toml:"memory"`
 
 	homeIsDefault bool // nobody has chosen it: commands need not name it
@@ -190,6 +191,11 @@ type ShutdownConfig struct {
 type LogConfig struct {
 	Level  string `toml:"level" allowed:"debug|info|warn|error"`
 	Format string `toml:"format" allowed:"json|console|auto"`
+}
+
+// TraceConfig is about finding out why something was slow.
+type TraceConfig struct {
+	SlowCommit Duration `toml:"slow_commit" allowed:"0s..1m"`
 }
 
 // MemoryConfig is about the memory of the process.

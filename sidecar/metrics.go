@@ -31,6 +31,7 @@ type metrics struct {
 	udsDenied            prometheus.Counter
 	tlsHandshakeFailures prometheus.Counter
 	walFsyncFailures     prometheus.Counter
+	slowCommits          prometheus.Counter
 
 	https        *httpsServer // set before it serves
 	httpRequests *prometheus.CounterVec
@@ -68,6 +69,7 @@ func newMetrics(s *Sidecar) *metrics {
 	m.rootsPublished = counter("ledger_roots_published_total", "Roots published, one for each commit.")
 	m.udsDenied = counter("uds_denied_total", "Connections turned away by credentials or limits.")
 	m.tlsHandshakeFailures = counter("tls_handshake_failures_total", "TLS handshakes that failed.")
+	m.slowCommits = counter("ledger_slow_commits_total", "Commits that took longer than trace.slow_commit.")
 	m.walFsyncFailures = counter("wal_fsync_fail_total", "Failed writes or syncs of the log; the process ends after one.")
 	m.commitLatency = observed("ledger_commit_latency_seconds", "From a request's admission to its answer.", latencyBuckets)
 	m.batchLatency = observed("committer_batch_latency_seconds", "From the first request of a commit to its answers.", latencyBuckets)

@@ -166,6 +166,8 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.startRead(frame.Type, frame.RequestID, payload)
 	case wire.FrameSnapshot:
 		return ss.startSnapshot(frame.RequestID, payload)
+	case wire.FrameAdmin:
+		return ss.startAdmin(frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)
 	case wire.FrameHello:

@@ -31,6 +31,7 @@ const ExitUnknownState = 70
 type Sidecar struct {
 	config   *Config
 	log      *zap.Logger
+	level    zap.AtomicLevel // of log
 	started  time.Time
 	home     *home
 	identity *Identity
@@ -51,6 +52,9 @@ type Sidecar struct {
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
 	snapshots snapshotter
+	slowest   slowest
+	flight    *flightRecorder // nil: nothing is slow (trace.slow_commit)
+	profiling atomic.Bool     // one profile or trace is taken at a time
 
 	admission *admission
 	requests  *sync.Pool
@@ -85,7 +89,7 @@ func Run(ctx context.Context, config *Config) error {
 // bounds the start alone. The caller MUST call Close.
 func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	s := &Sidecar{config: config, started: time.Now(), requests: newRequestPool()}
-	if s.log, err = newLogger(config); err != nil {
+	if s.log, s.level, err = newLogger(config); err != nil {
 		return nil, err
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -214,6 +218,7 @@ func (s *Sidecar) startBehindDoors() (err error) {
 	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
+	s.flight = startFlightRecorder(s)
 	return nil
 }
 
@@ -307,6 +312,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.disk != nil {
 		s.disk.stop()
 	}
+	s.flight.stop()
 	if s.headSync != nil {
 		s.headSync.stop()
 	}
@@ -338,6 +344,8 @@ func (s *Sidecar) observe(info *committer.CommitInfo) {
 		s.roots.add(s.committer.Head())
 		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
+	s.slowest.observe(info)
+	s.flight.observe(info)
 	s.metrics.Observe(info)
 }
 
