@@ -72,6 +72,10 @@ func (ss *session) administer(m *wire.Admin, out io.Writer) wire.Fault {
 		return s.adminLogLevel(m.Text, out)
 	case wire.AdminSlow:
 		err = json.NewEncoder(out).Encode(s.slowest.list(s.started))
+	case wire.AdminReload:
+		err = json.NewEncoder(out).Encode(s.Reload())
+	case wire.AdminConfig:
+		_, err = io.WriteString(out, s.live().TOML())
 	case wire.AdminProfile, wire.AdminTrace:
 		return ss.adminProfile(m, took, out)
 	default:

@@ -49,7 +49,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
-	if limit := ss.sidecar.config.Limits.MaxEntriesPerRequest; m.Count > uint32(limit) {
+	if limit := ss.sidecar.live().Limits.MaxEntriesPerRequest; m.Count > uint32(limit) {
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonTooLarge, Offset: 4, Detail: "more entries than limits.max_entries_per_request"}, 0)
 		return nil
 	}
@@ -147,7 +147,7 @@ func (r *request) fill(m *wire.AppendRequest, rights *capability.Rights) wire.Fa
 	id, kid := rights.Stamp()
 	copy(stamp[:], id[:])
 	copy(stamp[wire.CapabilityIDSize:], kid[:])
-	reversals := r.session.sidecar.config.Governance.Reversals != reversalsDisabled
+	reversals := r.session.sidecar.live().Governance.Reversals != reversalsDisabled
 	rest := m.Entries
 	for i := range m.Count {
 		entry, fault := wire.NextEntry(rest)

@@ -56,7 +56,8 @@ type Config struct {
 	Trace       TraceConfig       `toml:"trace"`
 	Memory      MemoryConfig      `toml:"memory"`
 
-	homeIsDefault bool // nobody has chosen it: commands need not name it
+	file          string // that was read; empty: none
+	homeIsDefault bool   // nobody has chosen it: commands need not name it
 }
 
 // AccumulatorConfig chooses the tree. It is read when a ledger is created.

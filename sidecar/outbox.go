@@ -138,7 +138,7 @@ func (o *outbox) run() {
 // write writes all of buf within the write timeout, or gives the peer up.
 func (o *outbox) write(buf []byte) {
 	ss := o.session
-	err := ss.conn.SetWriteDeadline(time.Now().Add(ss.sidecar.config.UDS.WriteTimeout.Duration()))
+	err := ss.conn.SetWriteDeadline(time.Now().Add(ss.sidecar.live().UDS.WriteTimeout.Duration()))
 	if err == nil {
 		_, err = ss.conn.Write(buf)
 	}

@@ -29,9 +29,16 @@ const ExitUnknownState = 70
 // Sidecar is a running ledger: its store, its committer, its socket and its HTTPS
 // port.
 type Sidecar struct {
-	config   *Config
-	log      *zap.Logger
-	level    zap.AtomicLevel // of log
+	config *Config
+	log    *zap.Logger
+	level  zap.AtomicLevel // of log
+
+	inForce          atomic.Pointer[Config] // nil: config
+	reloading        sync.Mutex             // one at a time
+	loadAgain        func() (*Config, error)
+	restart          atomic.Pointer[[]Change] // read again, and not in force
+	askedConnections [2]int                   // uds and https, before descriptors bounded them
+
 	started  time.Time
 	home     *home
 	identity *Identity
@@ -225,10 +232,6 @@ func (s *Sidecar) startBehindDoors() (err error) {
 // acceptLoop takes connections: credentials first, then the limits, before a byte
 // is read.
 func (s *Sidecar) acceptLoop() {
-	policy := peercred.Policy{UIDs: s.config.UDS.AllowUIDs, GIDs: s.config.UDS.AllowGIDs}
-	if len(policy.UIDs)+len(policy.GIDs) > 0 {
-		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
-	}
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -242,13 +245,13 @@ func (s *Sidecar) acceptLoop() {
 			}
 			continue
 		}
-		if err := policy.Check(peer); err != nil {
+		if err := s.policy().Check(peer); err != nil {
 			s.metrics.denied()
 			s.log.Warn("connection denied", zap.Error(err))
 			turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
-		if why := s.sessions.admit(conn, peer, &s.config.UDS); why != "" {
+		if why := s.sessions.admit(conn, peer, &s.live().UDS); why != "" {
 			s.metrics.denied()
 			turnAway(conn, wire.ReasonBusy, why)
 			continue
@@ -258,6 +261,16 @@ func (s *Sidecar) acceptLoop() {
 			s.serve(conn, peer, id)
 		})
 	}
+}
+
+// policy says which peers may connect.
+func (s *Sidecar) policy() *peercred.Policy {
+	uds := &s.live().UDS
+	policy := &peercred.Policy{UIDs: uds.AllowUIDs, GIDs: uds.AllowGIDs}
+	if len(policy.UIDs)+len(policy.GIDs) > 0 {
+		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
+	}
+	return policy
 }
 
 const acceptPause = 10 * time.Millisecond
@@ -380,7 +393,7 @@ func (s *Sidecar) welcome() wire.Welcome {
 	head := s.committer.Head()
 	return wire.Welcome{
 		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
-		MaxEntriesPerRequest: uint32(s.config.Limits.MaxEntriesPerRequest),
+		MaxEntriesPerRequest: uint32(s.live().Limits.MaxEntriesPerRequest),
 		LogID:                s.logID, Epoch: s.epoch, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
 		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,
 	}

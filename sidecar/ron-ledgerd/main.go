@@ -1,6 +1,6 @@
 // Command ron-ledgerd runs the sidecar: it takes flags, environment and file from
 // the shell, and hands a configuration to package sidecar. SIGTERM and SIGINT
-// drain it, SIGHUP makes it look at its keys and its certificate. It exits with 0 after a clean stop, 2 when the configuration is wrong,
+// drain it, SIGHUP makes it read its configuration, keys and certificate again. It exits with 0 after a clean stop, 2 when the configuration is wrong,
 // 1 when it could not start or stop, and 70 when the state of the log is unknown.
 package main
 
@@ -37,6 +37,7 @@ func main() {
 	if err != nil {
 		fail(exitFailure, err)
 	}
+	s.ReloadWith(func() (*sidecar.Config, error) { return sidecar.Load(os.Args[1:], os.Environ()) })
 	s.Harden()
 	fmt.Print(s.Greeting())
 	for ctx.Err() == nil {
