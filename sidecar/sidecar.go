@@ -232,6 +232,7 @@ func (s *Sidecar) startBehindDoors() (err error) {
 // acceptLoop takes connections: credentials first, then the limits, before a byte
 // is read.
 func (s *Sidecar) acceptLoop() {
+	failed, denied := rareWarning{log: s.log, what: "connection refused"}, rareWarning{log: s.log, what: "connection denied"}
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -239,7 +240,7 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err != nil {
 			s.metrics.denied()
-			s.log.Warn("connection refused", zap.Error(err))
+			failed.warn(time.Now(), err)
 			if refused := new(peercred.RefusedError); !errors.As(err, &refused) {
 				time.Sleep(acceptPause) // out of descriptors, perhaps: do not spin
 			}
@@ -247,7 +248,7 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err := s.policy().Check(peer); err != nil {
 			s.metrics.denied()
-			s.log.Warn("connection denied", zap.Error(err))
+			denied.warn(time.Now(), err)
 			turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
