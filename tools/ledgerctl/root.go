@@ -77,7 +77,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
-	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.
