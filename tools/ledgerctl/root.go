@@ -79,7 +79,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
 	add(groupOperate, a.configCommand(), a.adminCommand(), a.traceCommand(), a.profileCommand())
-	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.

@@ -30,7 +30,9 @@ func TestStatusIsReadAtAGlance(t *testing.T) {
 		"small":    {small, []string{"oldest      entry 9"}, []string{"disk", "archive", "snapshot"}},
 	} {
 		var b strings.Builder
-		printStatus(func(name, format string, args ...any) { fmt.Fprintf(&b, "%-11s "+format+"\n", append([]any{name}, args...)...) }, &row.status, now)
+		printStatus(func(name, format string, args ...any) {
+			fmt.Fprintf(&b, "%-11s "+format+"\n", append([]any{name}, args...)...)
+		}, &row.status, now)
 		text := b.String()
 		if strings.Count(text, "\n") > 20 {
 			t.Errorf("%s: nobody reads that in ten seconds:\n%s", name, text)
