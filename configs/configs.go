@@ -1,5 +1,6 @@
-// Package configs holds the configuration files that ship: one for each profile, with every key,
-// what it means and its default. They are the text of ledgerctl config print.
+// Package configs takes nothing but the configuration files beside it, one for each profile, with
+// every key, what it means and its default, and hands their text to package sidecar, which
+// prints it with other values: ledgerctl config print.
 package configs
 
 import _ "embed"

@@ -72,6 +72,8 @@ func (ss *session) administer(m *wire.Admin, out io.Writer) wire.Fault {
 		return s.adminLogLevel(m.Text, out)
 	case wire.AdminSlow:
 		err = json.NewEncoder(out).Encode(s.slowest.list(s.started))
+	case wire.AdminMetrics:
+		err = s.metrics.write(out)
 	case wire.AdminReload:
 		err = json.NewEncoder(out).Encode(s.Reload())
 	case wire.AdminConfig:

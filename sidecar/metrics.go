@@ -1,6 +1,8 @@
 package sidecar
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -169,3 +171,27 @@ func (m *metrics) http(route, method string, status int, took time.Duration) {
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }
+
+// write writes the metrics as text.
+func (m *metrics) write(w io.Writer) error {
+	request, err := http.NewRequest(http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return err
+	}
+	answer := &textAnswer{Writer: w, header: http.Header{}}
+	m.handler().ServeHTTP(answer, request)
+	if answer.status >= http.StatusBadRequest {
+		return fmt.Errorf("collect metrics: status %d", answer.status)
+	}
+	return nil
+}
+
+// textAnswer is an answer of HTTP that goes elsewhere.
+type textAnswer struct {
+	io.Writer
+	header http.Header
+	status int
+}
+
+func (a *textAnswer) Header() http.Header    { return a.header }
+func (a *textAnswer) WriteHeader(status int) { a.status = status }

@@ -16,11 +16,12 @@ const (
 	AdminProfile  AdminCommand = 4 // Text names the profile, Ms how long to take it. Answer: a file of pprof
 	AdminSlow     AdminCommand = 5 // the slowest requests and where their time went. Answer: JSON
 	AdminTrace    AdminCommand = 6 // an execution trace of Ms. Answer: a file of go tool trace
+	AdminMetrics  AdminCommand = 7 // the metrics. Answer: text, as Prometheus reads it
 )
 
 var adminNames = map[AdminCommand]string{
 	AdminLogLevel: "log_level", AdminReload: "reload", AdminConfig: "config",
-	AdminProfile: "profile", AdminSlow: "slow", AdminTrace: "trace",
+	AdminProfile: "profile", AdminSlow: "slow", AdminTrace: "trace", AdminMetrics: "metrics",
 }
 
 // String returns the name of the command, or its number when it has none.

@@ -54,6 +54,9 @@ func TestAdminister(t *testing.T) {
 			t.Errorf("ledgerctl %s wrote %.16q: %v", strings.Join(args, " "), text, err)
 		}
 	}
+	if text := run("metrics", "ledger_size"); text != "ledger_size_entries 2\n" {
+		t.Errorf("the metrics are %q", text)
+	}
 	for _, args := range [][]string{{"profile", "secrets"}, {"admin", "log-level", "loud"}, {"profile", "cpu", "-s", "61"}} {
 		if _, exit := p.CLI(args...); exit == 0 {
 			t.Errorf("ledgerctl %s is carried out", strings.Join(args, " "))
@@ -72,7 +75,7 @@ func TestAdministerTakesTheRightByName(t *testing.T) {
 		"narrowed":          {narrowed(t, token, "op = append,read"), wire.ReasonPolicyDenied},
 	} {
 		conn := greet(t, s, row.token)
-		for command := wire.AdminLogLevel; command <= wire.AdminTrace+1; command++ {
+		for command := wire.AdminLogLevel; command <= wire.AdminMetrics+1; command++ {
 			conn.Send(Frame(wire.FrameAdmin, 5, (&wire.Admin{Command: command}).Append(nil)))
 			h, payload := conn.Receive()
 			var m wire.ErrorMessage

@@ -18,7 +18,8 @@ import (
 )
 
 func (a *app) adminCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "admin", Short: "change a running sidecar"}
+	cmd := &cobra.Command{Use: "admin", Short: "change a running sidecar",
+		Long: "Admin changes what a running sidecar does, until its next start. The token needs the right to\nadminister: ledgerctl token inspect."}
 	cmd.AddCommand(a.logLevelCommand())
 	return cmd
 }

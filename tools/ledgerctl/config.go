@@ -15,7 +15,8 @@ import (
 )
 
 func (a *app) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "print, check and compare configurations"}
+	cmd := &cobra.Command{Use: "config", Short: "print, check and compare configurations",
+		Long: "Config prints and checks configurations, compares a file with what a sidecar has in force,\nand has it read its file again. See docs/CONFIG.md."}
 	cmd.AddCommand(a.configPrintCommand(), a.configCheckCommand(), a.configDiffCommand(), a.configReloadCommand())
 	return cmd
 }

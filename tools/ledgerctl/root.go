@@ -78,7 +78,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
-	add(groupOperate, a.configCommand(), a.adminCommand(), a.traceCommand(), a.profileCommand())
+	add(groupOperate, a.configCommand(), a.adminCommand(), a.metricsCommand(), a.traceCommand(), a.profileCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 

@@ -14,7 +14,8 @@ import (
 )
 
 func (a *app) traceCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "trace", Short: "see why requests were slow"}
+	cmd := &cobra.Command{Use: "trace", Short: "see why requests were slow",
+		Long: "Trace shows where the time of slow requests went: slow lists them with their stations, dump\nwrites what the whole process did. The token needs the right to administer."}
 	cmd.AddCommand(a.traceSlowCommand(), a.traceDumpCommand())
 	return cmd
 }
