@@ -32,6 +32,9 @@ it prints all that the sidecar says.`,
 					_, err := a.stdout.Write(append(bytes.TrimSpace(text), '\n'))
 					return err
 				}
+				if a.tabular() {
+					return a.printing(func(w *bufio.Writer) error { return a.printMembers(w, text) })
+				}
 				var s sidecar.Status
 				if err := json.Unmarshal(text, &s); err != nil {
 					return fmt.Errorf("read the status: %w", err)
@@ -45,6 +48,34 @@ it prints all that the sidecar says.`,
 			})
 		},
 	}
+}
+
+// printMembers prints the members of a JSON object in their order, whatever they are: a newer
+// sidecar may report more than this program knows.
+func (a *app) printMembers(w *bufio.Writer, report []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(report))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return fmt.Errorf("read the status: the sidecar's report is not a JSON object")
+	}
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return fmt.Errorf("read the status: %w", err)
+		}
+		var value json.RawMessage
+		if err := decoder.Decode(&value); err != nil {
+			return fmt.Errorf("read the status: %w", err)
+		}
+		word := string(value)
+		var text string
+		if json.Unmarshal(value, &text) == nil {
+			word = text
+		}
+		if err := a.printCells(w, statusColumns, fmt.Sprint(name), word); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printStatus says a status in lines, the most important first.
