@@ -1,6 +1,7 @@
 package ronledger_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,6 +18,15 @@ var (
 	exitComment = regexp.MustCompile(`\s+# exits with (\d+)$`)
 )
 
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if err := sidecartest.RemoveBuilt(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
 // TestDocsReadmeCommands carries out the commands of the README that are marked as
 // tested, in their order, on a sidecar of its own. A command exits with 0, or with
 // what the comment behind it says.
@@ -26,11 +36,6 @@ func TestDocsReadmeCommands(t *testing.T) {
 		t.Fatal("README.md: no block is marked <!-- tested -->")
 	}
 	bin := sidecartest.Build(t)
-	t.Cleanup(func() {
-		if err := sidecartest.RemoveBuilt(); err != nil {
-			t.Error(err)
-		}
-	})
 	state := sidecartest.ShortDir(t)
 	process := sidecartest.StartProcess(t, bin, filepath.Join(state, "ron-ledger"))
 	environment := append(os.Environ(), "XDG_STATE_HOME="+state, "RON_LEDGER_HOME=", "RON_LEDGER_SOCKET=", "RON_LEDGER_TOKEN=",

@@ -24,11 +24,6 @@ var anyBlock = regexp.MustCompile("(?s)(<!-- tested -->\n)?```sh\n(.*?)```")
 func TestDocsRunbookCommands(t *testing.T) {
 	text := read(t, "docs/RUNBOOK.md")
 	bin := sidecartest.Build(t)
-	t.Cleanup(func() {
-		if err := sidecartest.RemoveBuilt(); err != nil {
-			t.Error(err)
-		}
-	})
 	dir := sidecartest.ShortDir(t)
 	environment := append(os.Environ(), "XDG_STATE_HOME=", "RON_LEDGER_HOME="+filepath.Join(dir, "home"), "RON_LEDGER_SOCKET=", "RON_LEDGER_TOKEN=",
 		"RON_LEDGER_HTTPS=127.0.0.1:0", "TMPDIR="+dir, "PATH="+filepath.Dir(bin.CLI)+string(os.PathListSeparator)+os.Getenv("PATH"))
