@@ -65,7 +65,7 @@ memory. One is taken at a time. The token needs the right to administer.`,
 		Example: "  ledgerctl profile cpu -s 10 > cpu.pprof\n  ledgerctl profile heap --out heap.pprof",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ms, err := milliseconds(seconds)
+			ms, err := wireMs(seconds)
 			if err != nil {
 				return err
 			}
@@ -77,8 +77,8 @@ memory. One is taken at a time. The token needs the right to administer.`,
 	return cmd
 }
 
-// milliseconds turns --seconds into what the wire carries.
-func milliseconds(seconds float64) (uint32, error) {
+// wireMs turns --seconds into what the wire carries.
+func wireMs(seconds float64) (uint32, error) {
 	if !(seconds > 0 && seconds <= 60) {
 		return 0, usagef("--seconds is %v: it has to be more than 0 and at most 60", seconds)
 	}

@@ -82,7 +82,7 @@ a busy process that is less than --seconds. The token needs the right to adminis
 		Example: "  ledgerctl trace dump -s 2 --out ledger.trace",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ms, err := milliseconds(seconds)
+			ms, err := wireMs(seconds)
 			if err != nil {
 				return err
 			}
