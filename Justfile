@@ -79,7 +79,7 @@ faults:
 
 # flip a bit in every STRIDE-th byte of every file of a small home
 bitrot STRIDE="1":
-    BITROT_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestRot' -count 1 -timeout 60m -v
+    BITROT_STRIDE={{STRIDE}} go test ./sidecar ./sidecar/sidecartest -run '^TestRot' -count 1 -timeout 60m -v
 
 # simulate so many crashes of ledgers from a seed
 sim SEED STEPS=env("SIM_STEPS", "10000"):
