@@ -32,6 +32,7 @@ lint:
     go vet -tags invariants ./...
     go vet -tags oracle ./...
     go vet -tags clients ./...
+    go vet -tags mutations ./testing/mutations
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags clients ./sidecar/sidecartest
@@ -64,6 +65,10 @@ syscalls STRIDE="1":
 # small, full and failing file systems in a mount namespace, and so many power cuts on ext4 (as root, with loop devices)
 mounts CUTS=env("POWER_CUTS", "100"):
     POWER_CUTS={{CUTS}} go test ./sidecar/sidecartest -run '^TestMounts' -count 1 -timeout 60m -v
+
+# take out measures against loss, one at a time: the test of each has to fail. WHICH is "all" or a part of a name
+mutations WHICH="all":
+    MUTATIONS='{{WHICH}}' go test -tags mutations ./testing/mutations -run '^TestMutations' -count 1 -timeout 120m -v
 
 # make the golden homes that are named in golden_test.go and missing, once for a release
 golden-homes:
