@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rustyonions/ron-ledger/committer"
@@ -218,12 +219,19 @@ func newHeadProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
 // and the records, hashed again.
 func newProver(s *store.Store) *merkle.Prover {
 	kind := merkle.HashKind(s.Meta().Hash)
+	edge := new(edgeLeaves)
 	return &merkle.Prover{
 		Kind: kind,
 		Leaves: func(block uint64, width int) ([]merkle.Hash, error) {
 			first := block*merkle.BlockLeaves + 1
-			leaves := make([]merkle.Hash, 0, width)
-			for record, err := range s.Records(first, first+uint64(width)-1) {
+			if first < oldestKept(s) {
+				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
+			}
+			leaves := edge.of(block, width)
+			if len(leaves) == width {
+				return leaves, nil
+			}
+			for record, err := range s.Records(first+uint64(len(leaves)), first+uint64(width)-1) {
 				if err != nil {
 					return nil, err
 				}
@@ -235,6 +243,7 @@ func newProver(s *store.Store) *merkle.Prover {
 			if len(leaves) < width {
 				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
 			}
+			edge.keep(block, leaves)
 			return leaves, nil
 		},
 		Tile: func(level uint8, index uint64) ([]byte, error) {
@@ -244,6 +253,38 @@ func newProver(s *store.Store) *merkle.Prover {
 			}
 			return data, nil
 		},
+	}
+}
+
+// edgeLeaves keeps the leaf hashes of the block at the end of the log, which every proof in
+// the newest tree asks for: only what has been booked since is read and hashed again. A
+// slice that was handed out is never written again.
+type edgeLeaves struct {
+	mu     sync.Mutex
+	block  uint64
+	leaves []merkle.Hash
+}
+
+// of returns up to width leaves of a block that are known, with room to append the others.
+func (e *edgeLeaves) of(block uint64, width int) []merkle.Hash {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leaves == nil || e.block != block {
+		return make([]merkle.Hash, 0, width)
+	}
+	known := e.leaves[:min(len(e.leaves), width)]
+	if len(known) == width {
+		return known
+	}
+	return append(make([]merkle.Hash, 0, width), known...)
+}
+
+// keep takes the leaves of a block that is the last one so far, or further.
+func (e *edgeLeaves) keep(block uint64, leaves []merkle.Hash) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leaves == nil || block > e.block || block == e.block && len(leaves) > len(e.leaves) {
+		e.block, e.leaves = block, leaves
 	}
 }
 
