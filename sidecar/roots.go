@@ -207,6 +207,11 @@ func newProver(s *store.Store) *merkle.Prover {
 		Kind: kind,
 		Leaves: func(block uint64, width int) ([]merkle.Hash, error) {
 			first := block*merkle.BlockLeaves + 1
+			if oldestKept(s) > first { // the bodies may be pruned, and their leaf hashes are not
+				if leaves, err := prunedLeaves(s, block, width); leaves != nil || err != nil {
+					return leaves, err
+				}
+			}
 			leaves := make([]merkle.Hash, 0, width)
 			for record, err := range s.Records(first, first+uint64(width)-1) {
 				if err != nil {
@@ -230,6 +235,20 @@ func newProver(s *store.Store) *merkle.Prover {
 			return data, nil
 		},
 	}
+}
+
+// prunedLeaves returns the hashes of the first leaves of a block whose bodies were pruned; nil where they
+// were not kept.
+func prunedLeaves(s *store.Store, block uint64, width int) ([]merkle.Hash, error) {
+	data, known, err := s.LookupTile(0, block, nil)
+	if err != nil || !known || len(data) < width*merkle.HashSize {
+		return nil, err
+	}
+	leaves := make([]merkle.Hash, width)
+	for i := range leaves {
+		leaves[i] = merkle.Hash(data[i*merkle.HashSize:])
+	}
+	return leaves, nil
 }
 
 // errForgotten says that a proof needs records that are no longer kept.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +15,8 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	return &cobra.Command{
+	var dir, key string
+	cmd := &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
 		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
 it decodes and hashes each, computes each root again, counts all the money again by the
@@ -21,7 +24,9 @@ rules, and compares what the home says besides: balances, index, holds, tiles, r
 head file. It names the first entry that is wrong, and the exit status is then 4.
 
 It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
-is verified is the ledger as it was when verify began.`,
+is verified is the ledger as it was when verify began.
+
+Entries whose bodies were pruned (retention.keep) are read from the archive: --archive.`,
 		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,7 +36,7 @@ is verified is the ledger as it was when verify began.`,
 			}
 			started := time.Now()
 			shown, stop := a.showEntries("verify")
-			report, err := sidecar.Verify(cmd.Context(), home, shown)
+			report, err := a.verifyHome(cmd.Context(), home, dir, key, shown)
 			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
@@ -43,6 +48,23 @@ is verified is the ledger as it was when verify began.`,
 			return a.printReport(&report, time.Since(started))
 		},
 	}
+	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive, which has what was pruned")
+	cmd.Flags().StringVar(&key, "key", "", "verifier key of the archive (default: HOME/node.vkey)")
+	return cmd
+}
+
+func (a *app) verifyHome(ctx context.Context, home, dir, key string, shown func(done, size uint64)) (sidecar.VerifyReport, error) {
+	if dir == "" {
+		return sidecar.Verify(ctx, home, shown)
+	}
+	if key == "" {
+		key = filepath.Join(home, "node.vkey")
+	}
+	verifier, err := readKey(key)
+	if err != nil {
+		return sidecar.VerifyReport{}, err
+	}
+	return sidecar.VerifyWithArchive(ctx, home, dir, verifier, shown)
 }
 
 // showEntries shows how many entries of how many are done, as it is told, until stop is called.
