@@ -39,17 +39,19 @@ lint:
     go vet ./...
     go vet -tags invariants ./...
     go vet -tags oracle ./...
+    go vet -tags clients ./...
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
+    go run {{staticcheck}} -tags clients ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
-    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
+    go test -tags invariants -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)|Alloc' ./...
 
 # every fuzz target for so long (a Go duration: 30s, or 1000x for a count)
 fuzz TIME="30s":
@@ -95,6 +97,10 @@ bitrot STRIDE="1":
 sim SEED STEPS=env("SIM_STEPS", "10000"):
     SIM_SEED={{SEED}} SIM_STEPS={{STEPS}} go test ./sidecar/sidecartest -run '^TestSimulation' -count 1 -timeout 60m -v
 
+# simulate so many crashes of whole sidecars from a seed: sessions over pipes that are cut, under a simulated clock
+sim-sidecar SEED CRASHES=env("SIM_SIDECAR_CRASHES", "10000"):
+    SIM_SEED={{SEED}} SIM_SIDECAR_CRASHES={{CRASHES}} go test ./sidecar -run '^TestSimulatedSidecar' -count 1 -timeout 60m -v
+
 # have hledger add up the accepted entries of the bank journal and of a random ledger; installs hledger (Debian) where it is missing
 oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
     @command -v hledger >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends hledger; } || \
@@ -105,9 +111,81 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
 flood ROUNDS="9":
     FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
 
+# the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
+clients:
+    .ci/clients
+
+# torture all clients: so many restarts of the sidecar under load, connections cut at random bytes, tokens rotated, queues full
+torture RESTARTS=env("CLIENT_RESTARTS", "50"):
+    CLIENT_RESTARTS={{RESTARTS}} go test -tags clients ./sidecar/sidecartest -run '^TestClientsTorture' -count 1 -timeout 60m -v
+
+# how many entries each client appends a second, and what that costs it
+clients-bench:
+    go test -tags clients ./sidecar/sidecartest -run '^$' -bench '^BenchmarkClients' -benchtime 1x -count 1 -timeout 10m
+
 # the benchmarks beside the packages; 1x only tries whether they run
 bench TIME="1s":
     go test -run '^$' -bench . -benchmem -benchtime {{TIME}} -timeout 30m ./...
+
+perf := "go run ./testing/performance/perf"
+
+# both profiles against their baselines, into out/perf: gate.json and gate.md
+perf *FLAGS:
+    {{perf}} gate {{FLAGS}}
+
+# the same in half a minute, with the tolerances that `just perf-spread` has earned
+perf-short *FLAGS:
+    {{perf}} gate --short {{FLAGS}}
+
+# a build with slow syncs, which the short gate has to refuse
+perf-slowed:
+    @if output=$({{perf}} gate --short --tags slowed 2>&1); then echo "$output"; echo "the gate lets a slowed build pass" >&2; exit 1; fi; \
+        if grep -q 'macronode got worse: .*commit_p50_ms' <<<"$output"; then echo "the gate refuses a slowed build: $(grep 'macronode got worse' <<<"$output")"; \
+        else echo "$output" >&2; exit 1; fi
+
+# new baselines; the tolerances of the short form are those of before
+perf-baseline *FLAGS:
+    {{perf}} gate --write {{FLAGS}}
+
+# how far so many runs of the short form stray on one tree; --write makes tolerances of it
+perf-spread TIMES="30" *FLAGS:
+    {{perf}} spread --times {{TIMES}} {{FLAGS}}
+
+# the HTTPS port under bombardier, vegeta and k6, so many seconds each
+perf-roots SECONDS="10":
+    SECONDS_EACH={{SECONDS}} testing/performance/https/run
+
+# every goal in one table, medians of three, into out/perf/goals.md
+goals *FLAGS:
+    {{perf}} goals {{FLAGS}}
+
+# one home at 1, 3, 10, 30 and 50 million entries, into out/perf: curve.json, curve.md, curve.svg
+curve *FLAGS:
+    {{perf}} curve {{FLAGS}}
+
+# 60 % of the maximum for half an hour, and the home behind it, into out/perf/soak.md
+soak *FLAGS:
+    {{perf}} soak {{FLAGS}}
+
+# what others would use, under the same loads in the same run, into out/perf/peers.md
+peers *FLAGS:
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
+    cd testing/performance/peers && go build -o ../../../out/perf/peers .
+    out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
+
+# CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
+flame *FLAGS="--profile macronode":
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
+    out/perf/ledgerctl bench --spawn --dir out/perf --cpuprofile out/perf/cpu.pprof {{FLAGS}} || echo "a service level was missed"
+    go tool pprof -traces out/perf/ledgerctl out/perf/cpu.pprof | testing/performance/fold > out/perf/cpu.folded
+    testing/performance/flame < out/perf/cpu.folded > out/perf/cpu.svg
+    go tool pprof -top -nodecount 30 out/perf/ledgerctl out/perf/cpu.pprof
+
+# the benchmarks at another revision and here, compared by benchstat
+bench-compare REV PACKAGES="./wire ./store ./committer/...":
+    testing/performance/compare {{REV}} {{PACKAGES}}
 
 # render the manifests, decode them strictly, hold them against the sidecar; Dockerfile and systemd unit too
 k8s-check:

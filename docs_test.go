@@ -16,7 +16,7 @@ var (
 	link        = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading     = regexp.MustCompile(`^#{1,6} +(.+)$`)
 	slugDropped = regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
-	ownPackage  = regexp.MustCompile(`\./(?:sidecar|tools|wire|store|committer|peercred)[a-z./-]*`)
+	ownPackage  = regexp.MustCompile(`\./(?:sidecar|tools|testing|wire|store|committer|peercred)[a-z./-]*`)
 )
 
 // document is one Markdown file.

@@ -27,21 +27,22 @@ const module = "github.com/rustyonions/ron-ledger"
 // imports says which packages of this module each of them may import; all marks
 // those that may import any. It is the table of docs/DESIGN.md, "Packages".
 var imports = map[string][]string{
-	"peercred":               {},
-	"peercred/capability":    {},
-	"wire":                   {},
-	"wire/client":            {"wire", "committer/merkle"},
-	"wire/client/clienttest": {"sidecar", "wire", "wire/client"},
-	"committer/merkle":       {},
-	"store":                  {},
-	"committer":              {"wire", "store", "committer/merkle"},
-	"committer/audit":        {"wire", "store", "committer/merkle"},
-	"archive":                {"store", "committer/merkle"},
-	"sidecar":                {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive"},
-	"sidecar/ron-ledgerd":    {"sidecar"},
-	"sidecar/sidecartest":    {all},
-	"tools/ledgerctl":        {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
-	"k8s/example":            {"wire/client", "wire"},
+	"peercred":                 {},
+	"peercred/capability":      {},
+	"wire":                     {},
+	"wire/client":              {"wire", "committer/merkle"},
+	"wire/client/clienttest":   {"sidecar", "wire", "wire/client"},
+	"committer/merkle":         {},
+	"store":                    {},
+	"committer":                {"wire", "store", "committer/merkle"},
+	"committer/audit":          {"wire", "store", "committer/merkle"},
+	"archive":                  {"store", "committer/merkle"},
+	"sidecar":                  {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive"},
+	"sidecar/ron-ledgerd":      {"sidecar"},
+	"sidecar/sidecartest":      {all},
+	"testing/performance/perf": {"wire/client", "wire"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
+	"k8s/example":              {"wire/client", "wire"},
 }
 
 const all = "*"

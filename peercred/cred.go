@@ -26,6 +26,10 @@ type Cred struct {
 	// PID is for logs alone. It is 0 where the peer lives in another pid namespace.
 	PID int32
 
+	// Ended says that the process that connected had ended when it was asked for, so
+	// that PID may be another's by now: SO_PEERPIDFD, from Linux 6.5 on. For logs alone.
+	Ended bool
+
 	// Groups are the supplementary groups, in the kernel's order, at most 8. Gid 0
 	// and the overflow gid are left out, so that neither can ever match. Groups is
 	// empty where the kernel does not tell, and where GroupsUnread is set.
@@ -36,8 +40,12 @@ type Cred struct {
 	GroupsUnread bool
 }
 
-// String gives the ids for logs and errors: "uid 1000 gid 1000 pid 4711".
+// String gives the ids for logs and errors: "uid 1000 gid 1000 pid 4711", and
+// "(ended)" behind it where that is known.
 func (c Cred) String() string {
+	if c.Ended {
+		return fmt.Sprintf("uid %d gid %d pid %d (ended)", c.UID, c.GID, c.PID)
+	}
 	return fmt.Sprintf("uid %d gid %d pid %d", c.UID, c.GID, c.PID)
 }
 
@@ -85,7 +93,23 @@ func fromDescriptor(fd int) (Cred, error) {
 	}
 	cred := Cred{UID: ucred.Uid, GID: ucred.Gid, PID: ucred.Pid}
 	cred.Groups, cred.GroupsUnread = peerGroups(fd)
+	cred.Ended = cred.PID != 0 && peerEnded(fd)
 	return cred, nil
+}
+
+// peerEnded asks for a descriptor of the peer's process, which, other than its pid, never
+// means another one: it is readable once the process has ended, and there is none of one
+// that was waited for. A kernel that has no such thing knows nothing, and neither does a
+// process that has no descriptor left.
+func peerEnded(fd int) bool {
+	pidfd, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PEERPIDFD)
+	if err != nil {
+		return err == unix.ESRCH
+	}
+	defer unix.Close(pidfd)
+	polled := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
+	n, err := unix.Poll(polled, 0)
+	return err == nil && n == 1
 }
 
 // peerGroups reads SO_PEERGROUPS. ICMPv6Filter is the widest plain array of

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCredOfThisProcess(t *testing.T) {
@@ -90,6 +92,53 @@ func TestCredOfOtherUsers(t *testing.T) {
 			t.Errorf("uid %d says of the server: %s", c.credential.Uid, got)
 		}
 	}
+}
+
+// TestPeerThatHasEnded: where the kernel tells, a log says that a pid is one of the past,
+// and no descriptor is left of asking.
+func TestPeerThatHasEnded(t *testing.T) {
+	listener := mustListen(t, socketIn(openDir(t)), ListenOptions{})
+	before, _, err := Descriptors()
+	must(t, err)
+	for _, ends := range []bool{false, true} {
+		p := mustStart(t, "dial", listener.Path(), nil)
+		p.line(t)
+		if ends {
+			p.kill(t)
+		}
+		conn, cred, err := listener.Accept()
+		must(t, err)
+		pidfd, err := descriptorOfPeer(conn)
+		known := err == nil || err == unix.ESRCH
+		if cred.PID != int32(p.command.Process.Pid) || cred.Ended != (ends && known) {
+			t.Errorf("ends %v: %+v (%v)", ends, cred, err)
+		}
+		if strings.HasSuffix(cred.String(), "(ended)") != cred.Ended {
+			t.Errorf("it is shown as %v", cred)
+		}
+		if err == nil {
+			must(t, unix.Close(pidfd))
+		}
+		conn.Close()
+		p.stdin.Close()
+		_ = p.command.Wait()
+	}
+	if after, _, err := Descriptors(); err != nil || after > before {
+		t.Errorf("%d descriptors, before %d (%v)", after, before, err)
+	}
+}
+
+// descriptorOfPeer is what the kernel of this machine says to SO_PEERPIDFD.
+func descriptorOfPeer(conn *net.UnixConn) (pidfd int, err error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var asked error
+	if err := raw.Control(func(fd uintptr) { pidfd, asked = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_PEERPIDFD) }); err != nil {
+		return 0, err
+	}
+	return pidfd, asked
 }
 
 // TestModeKeepsOthersOut: the permissions of the socket decide who can connect at all.

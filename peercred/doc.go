@@ -15,7 +15,8 @@
 //
 // They do not prove which process it is. A pid is reused, and it is 0 where the
 // peer lives in another pid namespace, as containers of one pod do; so the pid
-// is for logs alone and decides nothing. A uid that has no translation into the
+// is for logs alone and decides nothing. Where the kernel has SO_PEERPIDFD, the log
+// also says whether that process had ended by then. A uid that has no translation into the
 // namespace of the reader is shown as the overflow uid, 65534, whoever it is in
 // truth: it names nobody and is refused with an *OverflowError.
 //

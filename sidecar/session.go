@@ -25,7 +25,7 @@ const readMin = 16 << 10
 // the outbox, which has a goroutine of its own.
 type session struct {
 	sidecar *Sidecar
-	conn    *net.UnixConn
+	conn    net.Conn
 	peer    peercred.Cred
 	id      uint64 // for the log
 	log     *zap.Logger
@@ -47,7 +47,7 @@ type session struct {
 var errClose = errors.New("session ended")
 
 // serve runs one accepted connection to its end.
-func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
+func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 	ss := &session{
 		sidecar: s, conn: conn, peer: peer, id: id,
 		log:   s.log.With(zap.Uint64("connection", id), zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID)),
@@ -57,7 +57,7 @@ func (s *Sidecar) serve(conn *net.UnixConn, peer peercred.Cred, id uint64) {
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)
 	s.sessions.serves(ss)
-	ss.log.Debug("connected", zap.Uint32("gid", peer.GID))
+	ss.log.Debug("connected", zap.Uint32("gid", peer.GID), zap.Bool("ended", peer.Ended))
 	writer := make(chan struct{})
 	go func() {
 		defer close(writer)

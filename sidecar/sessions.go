@@ -15,19 +15,19 @@ import (
 // Invariant: len(conns) == Σ byUID, and no count is zero.
 type sessionTable struct {
 	mu      sync.Mutex
-	conns   map[*net.UnixConn]*session // nil until it is served
+	conns   map[net.Conn]*session // nil until it is served
 	byUID   map[uint32]int
 	waking  bool
 	running sync.WaitGroup
 }
 
 func (t *sessionTable) init() {
-	t.conns = make(map[*net.UnixConn]*session)
+	t.conns = make(map[net.Conn]*session)
 	t.byUID = make(map[uint32]int)
 }
 
 // admit counts a connection, or says why there is no room for it.
-func (t *sessionTable) admit(conn *net.UnixConn, peer peercred.Cred, limits *UDSConfig) string {
+func (t *sessionTable) admit(conn net.Conn, peer peercred.Cred, limits *UDSConfig) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -43,7 +43,7 @@ func (t *sessionTable) admit(conn *net.UnixConn, peer peercred.Cred, limits *UDS
 	return ""
 }
 
-func (t *sessionTable) leave(conn *net.UnixConn, peer peercred.Cred) {
+func (t *sessionTable) leave(conn net.Conn, peer peercred.Cred) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	delete(t.conns, conn)

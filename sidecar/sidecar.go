@@ -39,6 +39,7 @@ type Sidecar struct {
 	epoch    uint64
 	hash     merkle.HashKind
 
+	fs        *store.FS // that the store lives on; nil: the disk
 	store     *store.Store
 	committer *committer.Committer
 	listener  *peercred.Listener
@@ -62,7 +63,12 @@ type Sidecar struct {
 	sessions sessionTable
 }
 
-// Run starts a sidecar and serves until ctx ends; then it drains and returns.
+// Run starts a sidecar and serves until ctx ends; then it drains, for shutdown.timeout at
+// most, and returns. It is how a ledger lives in the process of an application or a test:
+// config is what Defaults returns, with a Home of its own. The process may run several.
+// Nothing is taken from the process, as ron-ledgerd does with Harden; but where config has a
+// memory.limit it is the limit of the whole process, and a log whose state is unknown ends
+// the process with ExitUnknownState. For tests, package wire/client/clienttest wraps it.
 func Run(ctx context.Context, config *Config) error {
 	s, err := Start(ctx, config)
 	if err != nil {
@@ -89,6 +95,9 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 			err = errors.Join(err, s.release(ctx))
 		}
 	}()
+	if config.Profile == Micronode {
+		s.fs = store.Memory()
+	}
 	if limit := config.softMemoryLimit(); limit > 0 {
 		debug.SetMemoryLimit(int64(limit))
 	}
@@ -162,15 +171,11 @@ func (s *Sidecar) identify() (err error) {
 
 func (s *Sidecar) storeOptions() store.Options {
 	logID, _ := s.config.logID() // checked by validate
-	o := store.Options{
-		Dir: s.config.Home, LogID: logID, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
+	return store.Options{
+		Dir: s.config.Home, FS: s.fs, LogID: logID, Compression: s.config.Store.Compression, Hash: uint8(s.hash),
 		MemtableBytes: int64(s.config.Store.MemtableBytes), CacheBytes: int64(s.config.Store.CacheBytes),
 		Logger: s.log.Named("store"), Fatal: s.fatal,
 	}
-	if s.config.Profile == Micronode {
-		o.FS = store.Memory()
-	}
-	return o
 }
 
 // openDoors begins to serve, when everything behind the doors is ready.
@@ -178,9 +183,24 @@ func (s *Sidecar) openDoors() error {
 	if err := s.boundConnections(); err != nil {
 		return err
 	}
-	uds := &s.config.UDS
-	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
+	if err := s.startBehindDoors(); err != nil {
+		return err
+	}
 	var err error
+	if s.https, err = startHTTPS(s); err != nil {
+		return err
+	}
+	uds := &s.config.UDS
+	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
+		return err
+	}
+	s.accept.Go(s.acceptLoop)
+	return nil
+}
+
+// startBehindDoors starts what serves connections, wherever they come from.
+func (s *Sidecar) startBehindDoors() (err error) {
+	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
 	}
@@ -192,13 +212,6 @@ func (s *Sidecar) openDoors() error {
 		s.archiver.start()
 	}
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
-	if s.https, err = startHTTPS(s); err != nil {
-		return err
-	}
-	if s.listener, err = peercred.Listen(s.config.socketPath(), peercred.ListenOptions{Mode: uds.Mode.FileMode(), DirMode: uds.DirMode.FileMode()}); err != nil {
-		return err
-	}
-	s.accept.Go(s.acceptLoop)
 	return nil
 }
 
@@ -247,7 +260,7 @@ const acceptPause = 10 * time.Millisecond
 const turnAwayTimeout = time.Second
 
 // turnAway tells a peer why it is not served. It does not wait for the peer.
-func turnAway(conn *net.UnixConn, reason wire.Reason, detail string) {
+func turnAway(conn net.Conn, reason wire.Reason, detail string) {
 	m := wire.ErrorMessage{Reason: reason, Detail: detail}
 	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
 	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))

@@ -102,7 +102,7 @@ func (o *Options) fileSystem() (fs vfs.FS, stop func() error) {
 		return o.FS.fs, func() error { return nil }
 	}
 	logger := o.Logger
-	checked, closer := vfs.WithDiskHealthChecks(vfs.Default, diskSlowThreshold, nil, func(info vfs.DiskSlowInfo) {
+	checked, closer := vfs.WithDiskHealthChecks(slowed(vfs.Default), diskSlowThreshold, nil, func(info vfs.DiskSlowInfo) {
 		logger.Warn("disk is slow", zap.String("operation", info.OpType.String()),
 			zap.String("path", info.Path), zap.Duration("elapsed", info.Duration))
 	})

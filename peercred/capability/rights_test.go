@@ -1,9 +1,11 @@
 package capability
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func asset(name string) (a [8]byte) { copy(a[:], name); return a }
@@ -221,6 +223,32 @@ func TestChecksAllocateNothing(t *testing.T) {
 	}
 	if sum != 1001*int(DeniedAmount) {
 		t.Errorf("the checks did not decide as expected: %d", sum)
+	}
+}
+
+// entryMostNs is what authorising an entry may cost.
+const entryMostNs = 50
+
+// TestAuthorisationIsCheap takes the fastest of many rounds, since other work on the machine
+// makes a round slower and none faster. Under the race detector, which makes all of it
+// slower, BenchmarkEntry alone says something.
+func TestAuthorisationIsCheap(t *testing.T) {
+	rights := busyRights(t)
+	const round = 10_000
+	best := time.Duration(math.MaxInt64)
+	for range 200 {
+		began := time.Now()
+		for range round {
+			if rights.Entry(3, hotAccount, hotCounterparty, hotAsset, 0, 5) != Granted {
+				t.Fatal("denied")
+			}
+		}
+		best = min(best, time.Since(began))
+	}
+	perEntry := float64(best.Nanoseconds()) / round
+	t.Logf("authorising an entry under every caveat: %.1f ns", perEntry)
+	if perEntry >= entryMostNs && !raceEnabled {
+		t.Errorf("it takes %.1f ns, less than %d are asked for", perEntry, entryMostNs)
 	}
 }
 

@@ -94,6 +94,10 @@ type life struct {
 	why  string        // set before died is closed
 }
 
+// lifeTimeout is how long a start, an answer or an end may take before it counts as hanging. A sweep of
+// crashes recovers several ledgers behind every operation meanwhile.
+const lifeTimeout = 5 * time.Minute
+
 // errStopped means that the ledger stopped itself: Fatal was called.
 var errStopped = errors.New("the ledger stopped")
 
@@ -129,8 +133,8 @@ func (s *Story) begin(fs *store.FS, dir string, at *progress) (l *life, err erro
 	case err = <-opened:
 	case <-l.died:
 		err = fmt.Errorf("%w: %s", errStopped, l.why)
-	case <-time.After(20 * time.Second):
-		err = errors.New("no start within 20 s")
+	case <-time.After(lifeTimeout):
+		err = errors.New("no start within " + lifeTimeout.String())
 	}
 	return l, err
 }
@@ -287,8 +291,8 @@ func (l *life) wait(done <-chan struct{}) error {
 		return nil
 	case <-l.died:
 		return fmt.Errorf("%w: %s", errStopped, l.why)
-	case <-time.After(20 * time.Second):
-		return errors.New("no answer within 20 s")
+	case <-time.After(lifeTimeout):
+		return errors.New("no answer within " + lifeTimeout.String())
 	}
 }
 
@@ -308,7 +312,7 @@ func (l *life) close() error {
 		return err
 	case <-l.died:
 		return fmt.Errorf("%w: %s", errStopped, l.why)
-	case <-time.After(20 * time.Second):
-		return errors.New("no end within 20 s")
+	case <-time.After(lifeTimeout):
+		return errors.New("no end within " + lifeTimeout.String())
 	}
 }

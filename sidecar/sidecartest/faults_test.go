@@ -11,12 +11,12 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// faultStory is what the sweeps tell: single entries and atomic requests of several sizes,
-// some rejected, repeated or in conflict, with a checkpoint every 40 entries.
+// faultStory is what the sweeps tell, FAULT_ENTRIES entries, 500 unless told: single entries and atomic
+// requests of several sizes, some rejected, repeated or in conflict, with a checkpoint every 40 entries.
 func faultStory(t *testing.T, seed uint64) *Story {
 	t.Helper()
 	profile := Profile{Hash: merkle.Blake3, Accounts: 6, Assets: 4, CheckpointEntries: 40, BatchMaxEntries: 16, Pipeline: 3, RandomNonces: seed%2 == 0}
-	steps := Generate(profile, seed, 500)
+	steps := Generate(profile, seed, int(setting(t, "FAULT_ENTRIES", 500)))
 	s, err := NewStory(profile, slices.Insert(steps, len(steps)/3, Step{Request: bulk(300)}))
 	if err != nil {
 		t.Fatal(err)

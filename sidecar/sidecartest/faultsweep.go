@@ -22,10 +22,25 @@ type Incident struct {
 	Lasting bool
 }
 
-func isWrite(op store.Op) bool { return op.Write }
-func isSync(op store.Op) bool  { return op.Sync }
-func isRead(op store.Op) bool  { return !op.Write }
-func isData(op store.Op) bool  { return op.Name == "write" && op.Bytes > 1 }
+func isWrite(op store.Op) bool  { return op.Write }
+func isSync(op store.Op) bool   { return op.Sync }
+func isRead(op store.Op) bool   { return !op.Write }
+func isClose(op store.Op) bool  { return op.Name == "close" }
+func isRemove(op store.Op) bool { return op.Name == "remove" }
+func isData(op store.Op) bool   { return op.Name == "write" && op.Bytes > 1 }
+
+// isNaming selects what changes the name of a file.
+func isNaming(op store.Op) bool {
+	return op.Name == "rename" || op.Name == "link" || op.Name == "reuse"
+}
+
+// isOpening selects what takes a descriptor.
+func isOpening(op store.Op) bool {
+	return op.Name == "open" || op.Name == "create" || op.Name == "reuse"
+}
+
+// isLooking selects what looks for files.
+func isLooking(op store.Op) bool { return op.Name == "list" || op.Name == "stat" }
 
 // takesSpace selects what a full disk refuses.
 func takesSpace(op store.Op) bool {
@@ -66,6 +81,14 @@ var Incidents = []Incident{
 	{Name: "short write, half", Fault: short(half), Hits: isData},
 	{Name: "short write, one byte", Fault: short(oneByte), Hits: isData},
 	{Name: "short write, all but one", Fault: short(allButOne), Hits: isData},
+	{Name: "syncs fail for ever, though done", Fault: doneBut(syscall.EIO), Hits: isSync, Lasting: true},
+	{Name: "closes fail for ever, though done", Fault: doneBut(syscall.EIO), Hits: isClose, Lasting: true},
+	{Name: "nothing can be removed from here", Fault: reports(syscall.EPERM), Hits: isRemove, Lasting: true},
+	{Name: "nothing can be renamed or linked from here", Fault: reports(syscall.EPERM), Hits: isNaming, Lasting: true},
+	{Name: "out of descriptors from here", Fault: reports(syscall.EMFILE), Hits: isOpening, Lasting: true},
+	{Name: "lists and stats fail for ever", Fault: reports(syscall.EACCES), Hits: isLooking, Lasting: true},
+	{Name: "quota exceeded, once", Fault: reports(syscall.EDQUOT), Hits: takesSpace},
+	{Name: "interrupted, once", Fault: reports(syscall.EINTR)},
 	{Name: "slow sync, 20 ms", Fault: func(store.Op) store.Fault { time.Sleep(20 * time.Millisecond); return store.Fault{} }, Hits: isSync},
 }
 
@@ -139,7 +162,10 @@ func (i *Incident) fails() bool { return i.Fault(store.Op{Bytes: 2}).Err != nil 
 
 // isForeseen reports whether a run may end so: it stopped itself, or said that it could not.
 func isForeseen(err error) bool {
-	for _, known := range []error{errStopped, errRefused, syscall.EIO, syscall.EROFS, syscall.ENOSPC, io.ErrShortWrite} {
+	for _, known := range []error{
+		errStopped, errRefused, io.ErrShortWrite, syscall.EIO, syscall.EROFS, syscall.ENOSPC, syscall.EPERM, syscall.EMFILE,
+		syscall.EACCES, syscall.EDQUOT, syscall.EINTR,
+	} {
 		if errors.Is(err, known) {
 			return true
 		}

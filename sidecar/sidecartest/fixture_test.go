@@ -63,16 +63,20 @@ func readJSON(t testing.TB, path string, value any, strict bool) {
 // start starts an empty ledger of that configuration, further keys included.
 func (f *fixture) start(t testing.TB, further ...map[string]string) *Process {
 	t.Helper()
+	return StartProcessEnv(t, Build(t), ShortDir(t), f.environment(further...))
+}
+
+// environment is that configuration as environment variables.
+func (f *fixture) environment(further ...map[string]string) (env []string) {
 	config := maps.Clone(f.Config)
 	config["keys.keyring"] = f.Keyring
 	for _, more := range further {
 		maps.Copy(config, more)
 	}
-	var env []string
 	for _, key := range slices.Sorted(maps.Keys(config)) {
 		env = append(env, "RON_LEDGER_"+strings.ToUpper(strings.ReplaceAll(key, ".", "_"))+"="+config[key])
 	}
-	return StartProcessEnv(t, Build(t), ShortDir(t), env)
+	return env
 }
 
 // dial connects with the token of the fixture.

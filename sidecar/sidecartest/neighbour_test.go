@@ -30,6 +30,13 @@ const (
 
 // attack is what main does in a process that has a role.
 func attack(role string) {
+	if role == "cell" {
+		if err := enterCell(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	socket := os.Getenv(attackSocket)
 	token, _ := hex.DecodeString(os.Getenv(attackToken))
 	kind, count, _ := strings.Cut(role, " ")

@@ -65,6 +65,12 @@ func StartProcessEnv(t testing.TB, bin Binaries, home string, env []string, args
 // LaunchProcess is StartProcessEnv that does not wait until the process answers.
 func LaunchProcess(t testing.TB, bin Binaries, home string, env []string, args ...string) *Process {
 	t.Helper()
+	return launch(t, bin, home, env, nil, args...)
+}
+
+// launch is LaunchProcess with a last word about the command, where there is one.
+func launch(t testing.TB, bin Binaries, home string, env []string, change func(*exec.Cmd), args ...string) *Process {
+	t.Helper()
 	p := &Process{
 		Home: home, Socket: filepath.Join(home, "ledger.sock"),
 		t: t, bin: bin, output: new(lockedBuffer), exited: make(chan error, 1),
@@ -78,6 +84,9 @@ func LaunchProcess(t testing.TB, bin Binaries, home string, env []string, args .
 	p.command = exec.Command(bin.Daemon, args...)
 	p.command.Env = append(os.Environ(), env...)
 	p.command.Stdout, p.command.Stderr = p.output, p.output
+	if change != nil {
+		change(p.command)
+	}
 	if err := p.command.Start(); err != nil {
 		t.Fatal(err)
 	}

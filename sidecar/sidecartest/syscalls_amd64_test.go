@@ -149,7 +149,7 @@ func traced(t *testing.T, bin Binaries, m *meets) (exit string, count LoadCount,
 }
 
 // runTraced runs the program until the load is through, or the program has ended; a process that
-// has not is stopped with SIGTERM. during, where it is set, is called once the load is under way.
+// has not is stopped with SIGTERM. during, where it is set, is called meanwhile, and ends the load.
 func runTraced(t *testing.T, bin Binaries, home string, load *Load, options trace.Options, during func()) (exit string, err error) {
 	output, err := os.CreateTemp("", "rl-output")
 	if err != nil {
@@ -169,10 +169,16 @@ func runTraced(t *testing.T, bin Binaries, home string, load *Load, options trac
 		<-p.Done()
 		cancel()
 	}()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		load.Run(ctx)
+	}()
 	if during != nil {
-		go during()
+		during()
+		cancel()
 	}
-	load.Run(ctx)
+	<-ended
 	_ = p.Signal(syscall.SIGTERM) // it may have ended
 	status, err := p.Wait(runTimeout)
 	if err != nil {

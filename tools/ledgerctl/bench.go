@@ -30,6 +30,12 @@ Profiles set what is not set by hand:
   max         closed loop, 64 connections, 4 requests of 256 entries each
   roots       macronode, with --readers readers over HTTPS: one in ten polls long,
               the others once a second
+  soak        requests of one entry at 60 % of what a closed loop of the same reaches
+              just before, with 20 readers, for 30 minutes; judges growth of memory,
+              goroutines and descriptors, and of latency
+
+With --replay the entries of a journal (JSON Lines, .gz too) are sent once, in their
+order, over one connection.
 
 At the end each service level that the figures allow to judge is held against them.
 Exit status 0: all were kept; 1: one was missed, or the bench failed.`
@@ -42,7 +48,7 @@ func (a *app) benchCommand() *cobra.Command {
 		Args:    exactly(0),
 	}
 	f := cmd.Flags()
-	f.StringVar(&p.profile, "profile", "", "micronode, macronode, burst, max or roots")
+	f.StringVar(&p.profile, "profile", "", "micronode, macronode, burst, max, roots or soak")
 	f.BoolVar(&p.spawn, "spawn", false, "start a sidecar for the bench; RON_LEDGER_* variables configure it")
 	f.StringVar(&p.dir, "dir", os.TempDir(), "folder for the home of that sidecar: its disk is what is measured")
 	f.StringVar(&p.node, "node", p.node, "profile of that sidecar: micronode or macronode")
@@ -54,6 +60,8 @@ func (a *app) benchCommand() *cobra.Command {
 	f.Float64Var(&p.rate, "rate", 0, "open loop: requests a second, over all connections")
 	f.DurationVar(&p.duration, "duration", p.duration, "how long to measure")
 	f.DurationVar(&p.warmup, "warmup", p.warmup, "how long to load before measuring")
+	f.Uint64Var(&p.entries, "entries", 0, "closed loop: end when so many entries are booked, whatever --duration says")
+	f.StringVar(&p.replay, "replay", "", "send the entries of this journal, in the form that append reads")
 	f.StringVar(&p.nonces, "nonces", p.nonces, "uuidv7 or random")
 	f.IntVar(&p.accounts, "accounts", p.accounts, "accounts that the money moves between")
 	f.IntVar(&p.readers, "readers", 0, "readers of /roots over HTTPS")
@@ -75,6 +83,7 @@ func (a *app) benchCommand() *cobra.Command {
 type bench struct {
 	plan     *benchPlan
 	stderr   io.Writer // progress; nil for none
+	open     func(path string) (*input, error)
 	options  client.Options
 	control  *client.Client // asks for the status
 	status   serverStatus   // as it was before the load
@@ -82,13 +91,14 @@ type bench struct {
 	payloads []*payload
 	roots    *rootReaders // nil: none
 	sampler  *sampler
-	joined   int // loops that have ended
+	joined   int    // loops that have ended
+	growth   growth // what a soak watches
 	result   benchResult
 }
 
 // bench runs a plan and prints what came of it.
 func (a *app) bench(ctx context.Context, p *benchPlan) (err error) {
-	b := &bench{plan: p}
+	b := &bench{plan: p, open: a.openInput}
 	if a.terminal(a.stderr) {
 		b.stderr = a.stderr
 	}
@@ -146,8 +156,10 @@ func (b *bench) run(ctx context.Context, home string) (err error) {
 	if err := b.connect(ctx); err != nil {
 		return err
 	}
-	if err := b.mint(ctx); err != nil {
-		return err
+	if b.plan.replay == "" {
+		if err := b.mint(ctx); err != nil {
+			return err
+		}
 	}
 	if b.status, err = b.readStatus(ctx); err != nil {
 		return err
@@ -166,15 +178,26 @@ func (b *bench) run(ctx context.Context, home string) (err error) {
 			c.acked = b.roots.acked
 		}
 	}
-	if b.plan.schedule != nil {
-		err = b.runOpen(ctx)
-	} else {
-		err = b.runClosed(ctx)
-	}
-	if err != nil {
+	if err := b.load(ctx); err != nil {
 		return err
 	}
 	return b.conclude(ctx)
+}
+
+// load runs the loop that the plan asks for.
+func (b *bench) load(ctx context.Context) error {
+	switch {
+	case b.plan.replay != "":
+		return b.runReplay(ctx)
+	case b.plan.profile == profileSoak && b.plan.schedule == nil:
+		if err := b.pilot(ctx); err != nil {
+			return err
+		}
+		return b.runOpen(ctx)
+	case b.plan.schedule != nil:
+		return b.runOpen(ctx)
+	}
+	return b.runClosed(ctx)
 }
 
 // connect opens the connections and prepares their payloads.

@@ -55,7 +55,9 @@ func serviceLevels(p *benchPlan, r *benchResult) (all []serviceLevel) {
 			most("fsync_p99_ms", *r.FsyncP99Ms, 3)
 		}
 	}
-	most("failure_share", r.FailureShare, 0.001)
+	if p.replay == "" { // a journal may hold what is rejected
+		most("failure_share", r.FailureShare, 0.001)
+	}
 	most("duplicates", float64(r.Duplicates), 0)
 	most("sequence_gaps", gaps(r.Gapless), 0)
 	if r.RSSMaxBytes > 0 {
@@ -73,6 +75,13 @@ func serviceLevels(p *benchPlan, r *benchResult) (all []serviceLevel) {
 	}
 	if r.ReadyMs > 0 && micro {
 		most("ready_ms", r.ReadyMs, 200)
+	}
+	if s := r.Soak; s != nil {
+		ratio := func(name string, before, after float64) { most(name, after/max(before, 1e-9), soakGrowth) }
+		most("soak_p99_late_of_early", s.LateP99Ms/max(s.EarlyP99Ms, 1e-9), soakLatency)
+		ratio("soak_rss_late_of_early", float64(s.Begin.RSSBytes), float64(s.End.RSSBytes))
+		ratio("soak_goroutines_late_of_early", float64(s.Begin.Goroutines), float64(s.End.Goroutines))
+		ratio("soak_descriptors_late_of_early", float64(s.Begin.Descriptors), float64(s.End.Descriptors))
 	}
 	if r.Roots != nil {
 		most("root_lag_p99_ms", r.Roots.Lag.P99, 1000)

@@ -114,6 +114,7 @@ func (b *bench) measure(ctx context.Context, failures <-chan error, length time.
 	}
 	b.sampler.metrics[0] = readMetrics(ctx, b.status.HTTPS, b.sampler.ca)
 	b.sampler.begin = b.sampler.take()
+	b.growth.begin(b, length)
 	if err := b.wait(ctx, failures, length, "measuring"); err != nil {
 		return err
 	}
@@ -143,6 +144,11 @@ func (b *bench) wait(ctx context.Context, failures <-chan error, length time.Dur
 		case <-tick.C:
 			b.sampler.look(ctx)
 			now := b.sampler.take()
+			b.growth.look(ctx, b)
+			if b.plan.entries > 0 && now.entries >= b.plan.entries {
+				b.progress("")
+				return nil
+			}
 			seconds := now.at.Sub(begin.at).Seconds()
 			b.progress(fmt.Sprintf("%s %3.0f of %.0f s  %9.0f entries/s  %7.0f requests/s  sidecar %3.0f %% of a core",
 				what, seconds, length.Seconds(), float64(now.entries-begin.entries)/seconds,
@@ -187,6 +193,7 @@ func (b *bench) conclude(ctx context.Context) error {
 		b.roots.stop()
 		r.Roots = b.roots.result()
 	}
+	r.Soak = b.growth.conclude(all)
 	return nil
 }
 

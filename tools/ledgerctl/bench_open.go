@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"runtime"
 	"sync"
 	"syscall"
@@ -21,9 +20,10 @@ import (
 // when its request was due.
 type openLoop struct {
 	schedule schedule
+	count    int
 	start    time.Time
-	sizes    []uint16   // of every request, in entries
-	again    chan retry // has room for every request
+	batches  batchSizes
+	again    chan retry // what was refused; an answer that finds it full waits
 
 	burstEnd  time.Duration // after the start; 0: there is none
 	burstLast int           // the last request of the burst
@@ -38,13 +38,13 @@ type retry struct {
 // busyPause is what the sidecar asks for when it is busy.
 const busyPause = 50 * time.Millisecond
 
+// retriesMax bounds what is refused and not yet sent again: as much as any burst that
+// is measured. Beyond it answers are no longer read until there is room.
+const retriesMax = 1 << 20
+
 func newOpenLoop(p *benchPlan) *openLoop {
-	o := &openLoop{schedule: p.schedule, sizes: make([]uint16, p.schedule.count())}
-	o.again = make(chan retry, len(o.sizes))
-	sizes, rng := newLogNormal(p.batch, p.batchP90, p.maxBatch), rand.New(rand.NewPCG(1, 2)) // the same load in every run
-	for i := range o.sizes {
-		o.sizes[i] = uint16(sizes.size(rng.NormFloat64()))
-	}
+	o := &openLoop{schedule: p.schedule, count: p.schedule.count(), batches: newBatchSizes(p)}
+	o.again = make(chan retry, min(o.count, retriesMax))
 	if p.burst {
 		until := p.schedule[:p.warmupPhases+2]
 		o.burstEnd, o.burstLast = until.length(), until.count()-1
@@ -70,7 +70,7 @@ func (o *openLoop) pace(answered <-chan struct{}, conns []*benchConn, payloads [
 			}
 		}
 		k := next.request % len(conns)
-		frame := payloads[k].request(uint64(next.request)+1, int(o.sizes[next.request]), time.Now())
+		frame := payloads[k].request(uint64(next.request)+1, o.batches.of(next.request), time.Now())
 		if _, err := conns[k].Write(frame); err != nil {
 			return fmt.Errorf("write requests: %w", err)
 		}
@@ -86,14 +86,14 @@ type outgoing struct {
 }
 
 func (o *openLoop) first() (outgoing, bool) {
-	return outgoing{retry: retry{0, o.schedule.due(0)}, scheduled: 1}, len(o.sizes) > 0
+	return outgoing{retry: retry{0, o.schedule.due(0)}, scheduled: 1}, o.count > 0
 }
 
 // after returns what is sent after a request: the next of the schedule, or the
 // oldest that was refused, whichever is due first.
 func (o *openLoop) after(last outgoing, answered <-chan struct{}) (next outgoing, ok bool) {
 	next = last
-	left := next.scheduled < len(o.sizes)
+	left := next.scheduled < o.count
 	if next.held == nil {
 		if left {
 			select {
@@ -167,7 +167,7 @@ func (b *bench) runOpen(ctx context.Context) error {
 	drained := make(chan time.Duration, len(b.conns))
 	var collecting sync.WaitGroup
 	for k, c := range b.conns {
-		n := (len(o.sizes) - k + len(b.conns) - 1) / len(b.conns)
+		n := (o.count - k + len(b.conns) - 1) / len(b.conns)
 		collecting.Go(func() {
 			d, err := o.collect(c, n)
 			drained <- d

@@ -19,6 +19,8 @@ type benchPlan struct {
 	rate                            float64 // requests a second; 0: closed loop
 	duration, warmup                time.Duration
 	nonces, hdrFile, cpuProfile, ca string
+	replay                          string // journal whose entries are sent; "": made up
+	entries                         uint64 // closed loop: the bench ends when so many are booked; 0: by time alone
 
 	// What settle and fit find.
 	schedule     schedule // nil: closed loop
@@ -34,6 +36,7 @@ const (
 	profileBurst = "burst"
 	profileMax   = "max"
 	profileRoots = "roots"
+	profileSoak  = "soak"
 )
 
 // Of the burst profile.
@@ -76,13 +79,18 @@ func (p *benchPlan) settle(set func(flag string) bool) error {
 		if p.profile == profileRoots && !set("readers") {
 			p.readers = 200
 		}
+	case profileSoak:
+		p.soak(set)
 	case profileMax:
 		load(0, 256, 0)
 		if !set("inflight") {
 			p.inflight = 4
 		}
 	default:
-		return usagef("--profile %q: micronode, macronode, burst, max or roots is wanted", p.profile)
+		return usagef("--profile %q: micronode, macronode, burst, max, roots or soak is wanted", p.profile)
+	}
+	if p.replay != "" {
+		p.ofReplay(set)
 	}
 	if err := p.check(); err != nil {
 		return err
@@ -109,6 +117,12 @@ func (p *benchPlan) check() error {
 		return usagef("--node %q: micronode or macronode is wanted", p.node)
 	case p.burst && p.duration < 2*burstLength:
 		return usagef("--profile burst lasts at least %v", 2*burstLength)
+	case p.replay != "" && (p.rate > 0 || p.profile != ""):
+		return usagef("--replay sends a journal as fast as it is taken: neither --rate nor --profile goes with it")
+	case p.entries > 0 && p.rate > 0:
+		return usagef("--entries is for a closed loop, --rate for an open one")
+	case p.profile == profileSoak && p.duration < soakLeast:
+		return usagef("--profile soak lasts at least %v", soakLeast)
 	case p.cpuProfile != "" && !p.spawn:
 		return usagef("--cpuprofile is for a sidecar that --spawn starts")
 	}

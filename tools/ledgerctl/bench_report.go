@@ -24,6 +24,7 @@ type benchResult struct {
 	BatchP90    int     `json:"batch_p90,omitempty"`
 	EntryBytes  int     `json:"entry_bytes"`
 	Nonces      string  `json:"nonces"`
+	Replay      string  `json:"replay,omitempty"` // the journal that was sent
 	Rate        float64 `json:"rate,omitempty"`
 
 	Seconds           float64     `json:"seconds"`
@@ -59,6 +60,7 @@ type benchResult struct {
 	FsyncP99Ms   *float64         `json:"fsync_p99_ms,omitempty"`
 	StalledShare *float64         `json:"stalled_share,omitempty"`
 	Roots        *rootsJSON       `json:"roots,omitempty"`
+	Soak         *soakJSON        `json:"soak,omitempty"`
 	Calibration  *calibrationJSON `json:"calibration,omitempty"`
 	Levels       []serviceLevel   `json:"service_levels"`
 
@@ -96,6 +98,7 @@ func (r *benchResult) describe(p *benchPlan, s serverStatus) {
 	r.Profile, r.Node, r.Loop = p.profile, s.Profile, "closed"
 	r.Connections, r.Inflight, r.Batch, r.BatchP90 = p.connections, p.inflight, p.batch, p.batchP90
 	r.EntryBytes, r.Nonces, r.Rate = p.entryBytes, p.nonces, p.rate
+	r.Replay = p.replay
 	if p.rate > 0 {
 		r.Loop, r.Inflight = "open", 0
 	}
@@ -138,11 +141,14 @@ func (r *benchResult) print(w io.Writer) error {
 		}
 		levels.AppendRow(table.Row{l.Name, digits3(l.Measured), sign + digits3(l.Limit), verdict})
 	}
-	_, err := fmt.Fprintf(w, "%s\n%s\n%s\n", r.title(), t.Render(), levels.Render())
+	_, err := fmt.Fprintf(w, "%s\n%s\n%s%s\n", r.title(), t.Render(), plotLatencies(r.latencies), levels.Render())
 	return err
 }
 
 func (r *benchResult) title() string {
+	if r.Replay != "" {
+		return fmt.Sprintf("%s: replay of %s, %d entries a request, %d in flight, %.2f s", r.Node, r.Replay, r.Batch, r.Inflight, r.Seconds)
+	}
 	load := fmt.Sprintf("closed loop, %d × %d, %d in flight", r.Connections, r.Batch, r.Inflight)
 	if r.Loop == "open" {
 		load = fmt.Sprintf("open loop, %.0f requests/s, batch %d", r.Rate, r.Batch)
@@ -192,6 +198,13 @@ func (r *benchResult) rows() (rows [][2]string) {
 	if r.Roots != nil {
 		add("/roots ms: p50 / p95 / p99 / p99.9 / max", "%v (%d polls)", r.Roots.Poll, r.Roots.Polls)
 		add("root lag ms: p50 / p95 / p99 / p99.9 / max", "%v (%d roots)", r.Roots.Lag, r.Roots.Seen)
+	}
+	if s := r.Soak; s != nil {
+		add("maximum of the same requests before", "%.0f requests/s", s.MaxRequestsPerSecond)
+		add("p99 ms, first / last part", "%s / %s", digits3(s.EarlyP99Ms), digits3(s.LateP99Ms))
+		add("RSS MiB, begin / end", "%.0f / %.0f", float64(s.Begin.RSSBytes)/mib, float64(s.End.RSSBytes)/mib)
+		add("goroutines, begin / end", "%d / %d", s.Begin.Goroutines, s.End.Goroutines)
+		add("descriptors, begin / end", "%d / %d", s.Begin.Descriptors, s.End.Descriptors)
 	}
 	if c := r.Calibration; c != nil {
 		add("calibration: BLAKE3 of 224 bytes", "%.0f/s", c.Blake3HashesPerSecond)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"math/rand/v2"
 	"time"
 )
 
@@ -72,4 +73,27 @@ func newLogNormal(median, p90, most int) logNormal {
 // size returns the size for a standard normal deviate, 1..most.
 func (d logNormal) size(z float64) int {
 	return min(max(int(math.Round(math.Exp(d.mu+d.sigma*z))), 1), d.most)
+}
+
+// batchSizes says how many entries each request of an open loop has, the same in
+// every run, without a list: a soak has a hundred million of them. It belongs to one
+// goroutine.
+type batchSizes struct {
+	distribution logNormal
+	src          *rand.PCG
+	rng          *rand.Rand
+}
+
+func newBatchSizes(p *benchPlan) batchSizes {
+	src := rand.NewPCG(1, 2)
+	return batchSizes{newLogNormal(p.batch, p.batchP90, p.maxBatch), src, rand.New(src)}
+}
+
+// of returns the size of request i.
+func (b *batchSizes) of(i int) int {
+	if b.distribution.sigma == 0 {
+		return b.distribution.size(0)
+	}
+	b.src.Seed(1, uint64(i))
+	return b.distribution.size(b.rng.NormFloat64())
 }

@@ -26,6 +26,8 @@ type tally struct {
 
 	measured   atomic.Bool // false while warming up: latencies do not count yet
 	latencies  *hdrhistogram.Histogram
+	span       atomic.Int32 // of a soak: spanNone, spanEarly, spanLate
+	spans      [spanLate]*hdrhistogram.Histogram
 	duplicates uint64
 	rejected   map[wire.Reason]uint64 // entries
 	refused    map[wire.Reason]uint64 // requests
@@ -60,7 +62,11 @@ func (t *tally) refusal(reason wire.Reason) { t.refused[reason]++ }
 
 func (t *tally) latency(d time.Duration) {
 	if t.measured.Load() {
-		_ = t.latencies.RecordValue(min(max(d, time.Microsecond), latencyMax).Microseconds()) // in range by min and max
+		us := min(max(d, time.Microsecond), latencyMax).Microseconds()
+		_ = t.latencies.RecordValue(us) // in range by min and max
+		if span := t.span.Load(); span != spanNone {
+			_ = t.spans[span-1].RecordValue(us)
+		}
 	}
 }
 
@@ -69,6 +75,14 @@ func (t *tally) merge(o *tally) {
 	t.requests.Add(o.requests.Load())
 	t.entries.Add(o.entries.Load())
 	t.latencies.Merge(o.latencies)
+	for i, h := range o.spans {
+		if h != nil {
+			if t.spans[i] == nil {
+				t.spans[i] = newLatencies()
+			}
+			t.spans[i].Merge(h)
+		}
+	}
 	t.duplicates += o.duplicates
 	for reason, n := range o.rejected {
 		t.rejected[reason] += n

@@ -19,7 +19,19 @@
 // entry: what was booked before answers as a duplicate with its first sequence
 // number. [Client.AppendRetry] does so; [Client.Find] looks an entry up instead.
 // An append that is known not to have reached the server fails with
-// [ErrDisconnected], one that the server refused as a whole with [ReasonError].
+// [ErrDisconnected], one that the server refused as a whole with [ReasonError]. A
+// batch whose outcome is unknown is not sent to another ledger: that is
+// [ErrLedgerReplaced].
+//
+// A [Batcher] takes single entries from any number of goroutines and does all this for
+// them; each has a [Future].
+//
+// # Who is who
+//
+// The token comes from Options.TokenFile. It is read at every connect and again when
+// the server refuses the token of a live connection, so a token is exchanged by
+// replacing the file. [RequireUID] asks the operating system who runs the server
+// before anything is sent to it.
 //
 // # When the connection breaks
 //

@@ -16,6 +16,7 @@ export class Batch {
   #buffer;
   #end = HEADER;
   #count = 0;
+  #written = false; // a frame of it was handed to a socket, which may not have sent it yet
   /** The log id of the ledger that may have booked it. */
   triedLog = undefined;
 
@@ -55,6 +56,12 @@ export class Batch {
 
   /** The frame that asks for the append, valid until the batch is changed. */
   frame(id) {
+    if (this.#written) {
+      const copy = Buffer.allocUnsafe(this.#buffer.length);
+      this.#buffer.copy(copy, 0, 0, this.#end);
+      this.#buffer = copy;
+    }
+    this.#written = true;
     const b = this.#buffer;
     writeHeader(b, this.#end - 16, APPEND, id);
     b.writeUInt32LE((this.atomic ? 1 : 0) | (this.balances ? 2 : 0) | (this.dryRun ? 4 : 0), 16);

@@ -50,10 +50,21 @@ export class Client {
   }
 
   // A place among the requests that may wait for an answer.
-  async #enter() {
+  async #enter(signal) {
     const limit = Math.min(this.options.maxInflight, this.#link?.welcome?.maxInflight || 64);
-    if (this.#underWay >= limit) await new Promise((resolve) => this.#waiting.push(resolve));
-    else this.#underWay++;
+    if (this.#underWay < limit) {
+      this.#underWay++;
+      return;
+    }
+    let place;
+    try {
+      await abortable(new Promise((resolve) => this.#waiting.push((place = resolve))), signal, DisconnectedError);
+    } catch (error) {
+      const at = this.#waiting.indexOf(place);
+      if (at >= 0) this.#waiting.splice(at, 1);
+      else this.#leave(); // it was given the place in the same moment
+      throw error;
+    }
   }
 
   #leave() {
@@ -67,7 +78,7 @@ export class Client {
     if (signal?.aborted) return false;
     if (wantsNewToken(error)) return this.#renew(link, used);
     if (!retryable(error) || error.cause instanceof ClosedError) return false;
-    if (link && error instanceof ReasonError && error.reason !== 'busy') await link.close();
+    if (link && error instanceof ReasonError && error.reason !== 'busy') await link.close(new Error(`given up: ${error.message}`));
     await sleep(backoff.next(error.retryAfterMs), undefined, { signal }).catch(() => {});
     return !this.#closed && !signal?.aborted;
   }
@@ -94,20 +105,20 @@ export class Client {
   async append(entries, { signal, ...flags } = {}) {
     const batch = entries instanceof Batch ? entries : batchOf(entries, flags);
     const backoff = new Backoff();
-    await this.#enter();
+    await this.#enter(signal);
     try {
       for (let resent = false; ; ) {
         let link, used;
         try {
           link = await this.#live();
           used = link.token;
-          const result = await this.#appendOnce(link, batch, resent);
+          const result = await this.#appendOnce(link, batch, resent, signal);
           result.resent = resent;
           return result;
         } catch (failure) {
           const error = failure instanceof Fault ? new ProtocolError(failure.message) : failure;
           resent ||= error instanceof LostError || error instanceof ProtocolError;
-          if (error instanceof ProtocolError) await link?.close();
+          if (error instanceof ProtocolError) await link?.close(new Error(`given up: ${error.message}`));
           if (await this.#again(error, link, used, backoff, signal)) continue;
           if (batch.triedLog) throw new OutcomeUnknownError(batch, error);
           throw error;
@@ -118,7 +129,7 @@ export class Client {
     }
   }
 
-  async #appendOnce(link, batch, resent) {
+  async #appendOnce(link, batch, resent, signal) {
     const { logId } = link.welcome;
     batch.check(link.welcome);
     if (batch.triedLog && !batch.triedLog.equals(logId))
@@ -127,7 +138,7 @@ export class Client {
     batch.triedLog = logId;
     let payload;
     try {
-      payload = await link.append(batch);
+      payload = await abortable(link.append(batch), signal, LostError);
     } catch (error) {
       if (error instanceof DisconnectedError || (error instanceof ReasonError && !resent)) batch.triedLog = before;
       throw error;
@@ -160,11 +171,11 @@ export class Client {
     const backoff = new Backoff();
     for (;;) {
       let link, used;
-      await this.#enter();
+      await this.#enter(signal);
       try {
         link = await this.#live();
         used = link.token;
-        return decode(await link.call(type, payload));
+        return decode(await abortable(link.call(type, payload), signal, LostError));
       } catch (error) {
         if (error instanceof Fault) throw new ProtocolError(error.message);
         if (!(await this.#again(error, link, used, backoff, signal))) throw error;
@@ -243,6 +254,17 @@ export class Client {
       }
     }
   }
+}
+
+// What promise becomes, unless signal aborts before it.
+function abortable(promise, signal, Failure) {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(new Failure('aborted by the caller', { cause: signal.reason }));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
 
 function batchOf(entries, flags) {

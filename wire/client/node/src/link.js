@@ -24,7 +24,11 @@ export class Link {
     this.#socket.on('close', () => this.fail(new Error('the server closed the connection')));
     this.closed = new Promise((resolve) => this.#socket.once('close', resolve));
     this.greeting = new Promise((resolve, reject) => this.#calls.set(HANDSHAKE_ID, { resolve, reject, type: m.WELCOME }));
-    this.#socket.write(frame(m.HELLO, HANDSHAKE_ID, m.hello(token, options.name)));
+    // A server that turns a connection away says why and closes. To write then is an error that ends reading too, so
+    // what there is to read is read first.
+    this.#socket.once('connect', () => setImmediate(() => setImmediate(() => {
+      if (!this.lost) this.#socket.write(frame(m.HELLO, HANDSHAKE_ID, m.hello(token, options.name)));
+    })));
   }
 
   /** Takes the answer to HELLO. */
@@ -136,8 +140,9 @@ export class Link {
     this.#socket.destroy();
   }
 
-  close() {
-    this.fail(new ClosedError('client is closed'));
+  /** Ends the connection; those who wait are told why: by default, for good. */
+  close(why = new ClosedError('client is closed')) {
+    this.fail(why);
     return this.closed;
   }
 }

@@ -4,6 +4,7 @@ batches of single entries."""
 from __future__ import annotations
 
 import asyncio
+import socket
 from types import TracebackType
 from typing import AsyncIterator, Callable, Iterable, NamedTuple, TypeVar, Union
 
@@ -42,12 +43,6 @@ class _Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        try:
-            self._options.check_server(transport.get_extra_info("socket"))
-        except LedgerError as error:
-            self.fail(error)
-            return
-        transport.write(self.conversation.hello(self._options.name))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -113,9 +108,10 @@ class _Link(asyncio.Protocol):
         self.streaming, frame = self.conversation.request(kind, payload)
         self._transport.write(frame)
 
-    async def close(self) -> None:
+    async def close(self, why: Union[BaseException, None] = None) -> None:
+        """Ends the connection; those who wait are told why: by default, for good."""
         if self._transport:
-            self.fail(ClosedError("client is closed"))
+            self.fail(why or ClosedError("client is closed"))
             await self.closed
 
 
@@ -134,7 +130,7 @@ async def _connect(options: Options) -> _Link:
         link = _Link(options, token)
         try:
             async with _timeout(options.connect_timeout):
-                await loop.create_unix_connection(lambda: link, options.socket_path)
+                await _greet(link, options)
                 await link.ready()
             return link
         except BaseException as error:
@@ -145,6 +141,23 @@ async def _connect(options: Options) -> _Link:
             if isinstance(cause, (OSError, EOFError, asyncio.TimeoutError)):
                 raise DisconnectedError(f"connect to {options.socket_path}: {cause or 'no answer in time'}") from error
             raise cause from None
+
+
+async def _greet(link: _Link, options: Options) -> None:
+    loop = asyncio.get_running_loop()
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.setblocking(False)
+        await loop.sock_connect(connection, options.socket_path)
+        options.check_server(connection)
+        try:
+            await loop.sock_sendall(connection, link.conversation.hello(options.name))
+        except BrokenPipeError:
+            pass  # a server that turns a connection away says why before it closes
+        await loop.create_unix_connection(lambda: link, sock=connection)
+    except BaseException:
+        connection.close()
+        raise
 
 
 class _timeout:
@@ -219,7 +232,7 @@ class AsyncClient:
         if not again and not isinstance(cause, (OSError, EOFError)):
             return False
         if link is not None and isinstance(cause, ReasonError) and cause.reason != "busy":
-            await link.close()
+            await link.close(EOFError(f"given up: {cause}"))
         await asyncio.sleep(backoff.next(after))
         return not self._closed
 
@@ -272,7 +285,7 @@ class AsyncClient:
             except (OSError, EOFError, LedgerError) as error:
                 resent = resent or isinstance(error, (_Lost, ProtocolError, Fault))
                 if isinstance(error, (ProtocolError, Fault)) and link is not None:
-                    await link.close()
+                    await link.close(EOFError(f"given up: {error}"))
                 if await self._again(error, link, used, backoff):
                     continue
                 cause = error.cause if isinstance(error, _Lost) else error
