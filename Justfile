@@ -111,6 +111,14 @@ oracle ENTRIES=env("ORACLE_ENTRIES", "20000"):
 flood ROUNDS="9":
     FLOOD_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -run '^TestFloodLatency' -count 1 -timeout 20m -v
 
+# have public tools check an exported ledger: Tessera's fsck and client, in a module of their own
+interop:
+    cd testing/interop && go vet ./... && go test -count 1 -timeout 10m ./...
+
+# the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
+prove ENTRIES="10000000":
+    PROVE_ENTRIES={{ENTRIES}} go test ./sidecar -run '^$' -bench '^BenchmarkProve$' -benchtime 2s -timeout 60m
+
 # the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
 clients:
     .ci/clients
@@ -171,7 +179,8 @@ soak *FLAGS:
 peers *FLAGS:
     mkdir -p out/perf
     CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
-    cd testing/performance/peers && go build -o ../../../out/perf/peers .
+    cd testing/performance/peers && go build -o ../../../out/perf/peers \
+        -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
 
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
@@ -191,7 +200,13 @@ bench-compare REV PACKAGES="./wire ./store ./committer/...":
 k8s-check:
     @command -v systemd-analyze >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends systemd; } || \
         { echo "systemd-analyze cannot be installed here: it comes with systemd" >&2; exit 1; }
-    cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+    export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go vet ./... && go run {{staticcheck}} ./... && go test -count 1 -timeout 10m -skip '^TestMonitoring' -v .
+
+# let each alert fire and not fire, and ask every query of the dashboard of a real Prometheus that scrapes a sidecar under load
+monitoring:
+    @command -v prometheus >/dev/null || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends prometheus; } || \
+        { echo "prometheus and promtool cannot be installed here: they are a package of Debian, or see https://prometheus.io/download" >&2; exit 1; }
+    export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go test -count 1 -timeout 10m -run '^TestMonitoring' -v .
 
 # the documents: links, recipes, commands
 docs:

@@ -303,7 +303,7 @@ func (c *Committer) seal(cut bool) {
 		c.options.Fatal(fmt.Sprintf("conservation broken before sequence number %d: the balances in asset %q do not add up to its supply", l.seq+1, asset))
 	}
 	c.lastMs = max(c.lastMs, c.options.NowMs())
-	p.size = l.seq
+	p.size, p.tiles = l.seq, c.tiles.View()
 	p.commit.Root = l.frontier.Root()
 	p.commit.TimeMs = c.lastMs
 	if p.commit.Count > 0 {

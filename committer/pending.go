@@ -3,6 +3,7 @@ package committer
 import (
 	"encoding/binary"
 
+	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire"
 )
@@ -14,8 +15,9 @@ type pending struct {
 	requests []*Request
 
 	size     uint64 // of the tree after it
-	openedNs int64  // when the first request was taken, monotonic
-	sealedNs int64  // when it was handed to the writer
+	tiles    merkle.View
+	openedNs int64 // when the first request was taken, monotonic
+	sealedNs int64 // when it was handed to the writer
 
 	checkpoint *checkpointJob // to be written once this commit is durable
 }

@@ -13,8 +13,14 @@ type Head struct {
 	Root   merkle.Hash
 	TimeMs int64 // when the root was computed; 0 for the empty ledger
 
-	next chan struct{} // closed when there is a newer head
+	tiles merkle.View   // of the tree at Size
+	next  chan struct{} // closed when there is a newer head
 }
+
+// Tile returns the data of a tile of the tree at Size, if it is among the newest ones; nil
+// otherwise: older ones are in the state. Between a checkpoint and the next, proofs need
+// those that the state does not have yet.
+func (h *Head) Tile(level uint8, index uint64) []byte { return h.tiles.Tile(level, index) }
 
 // Changed is closed as soon as there is a newer head.
 func (h *Head) Changed() <-chan struct{} { return h.next }
@@ -98,7 +104,7 @@ func (c *Committer) publish() {
 			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: c.options.NowNs(),
 		}
 		if p.commit.Count > 0 {
-			c.setHead(p.size, p.commit.Root, p.commit.TimeMs)
+			c.setHead(&Head{Size: p.size, Root: p.commit.Root, TimeMs: p.commit.TimeMs, tiles: p.tiles})
 		}
 		for _, r := range p.requests {
 			r.Size, r.Root = p.size, p.commit.Root
@@ -120,9 +126,9 @@ func (c *Committer) publish() {
 }
 
 // setHead makes a durable state known and wakes those who wait for one.
-func (c *Committer) setHead(size uint64, root merkle.Hash, timeMs int64) {
-	before := c.head.Swap(&Head{Size: size, Root: root, TimeMs: timeMs, next: make(chan struct{})})
-	if before != nil {
+func (c *Committer) setHead(head *Head) {
+	head.next = make(chan struct{})
+	if before := c.head.Swap(head); before != nil {
 		close(before.next)
 	}
 }

@@ -1,7 +1,10 @@
 package committer
 
 import (
+	"errors"
 	"fmt"
+	"math"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -14,7 +17,8 @@ import (
 // mode: it serves what it has and books nothing.
 type Loss struct {
 	// First and Last are the sequence numbers that were durable once and are
-	// missing now; zero when nothing is missing and What says what is wrong.
+	// missing now, or not what they were; zero when that cannot be told and What says
+	// what is wrong.
 	First, Last uint64
 	What        string
 }
@@ -37,49 +41,102 @@ func (c *Committer) Recovered() Recovered { return c.recovered }
 // recover takes the newest checkpoint, replays the log behind it through take,
 // which is what commits, and compares every root. It then holds the end of the
 // log against the head file, which is kept elsewhere: a log behind it has lost
-// acknowledged commits.
+// acknowledged commits. What is wrong with the log ends the replay before it and is
+// safe mode: the ledger is then as of the commit before.
 func (c *Committer) recover() error {
-	mark := c.store.Mark()
-	if err := c.restore(mark); err != nil {
-		return fmt.Errorf("restore the checkpoint at size %d: %w", mark.Size, err)
-	}
-	head := &Head{Size: mark.Size, Root: mark.Root, TimeMs: mark.TimeMs, next: make(chan struct{})}
-	if mark.Size == 0 {
-		head.Root = c.kind().Empty()
-	}
 	known := c.store.Head()
 	if c.trusting {
 		known = store.HeadSlot{}
 	}
-	if loss := headDiffers(known, mark.Size, mark.Root); loss != nil {
+	durable, err := c.store.Last()
+	if err != nil {
+		return err
+	}
+	began := c.store.Mark().Size
+	reaches := max(known.Seq, durable.Size) // entries beyond it are not known of
+	head, loss, err := c.replayTo(math.MaxUint64, known, reaches)
+	if err == nil && loss != nil && c.ledger.seq != head.Size { // a commit was judged that does not count
+		head, _, err = c.replayTo(head.Size, known, reaches)
+	}
+	if err != nil {
+		return err
+	}
+	if loss == nil {
+		loss = c.lossBehind(head.Size, known, reaches)
+	}
+	if loss != nil {
 		c.EnterSafeMode(loss)
 	}
+	c.lastMs = head.TimeMs
+	c.recovered = Recovered{MarkSize: began, Size: head.Size, Replayed: head.Size - began}
+	head.next, head.tiles = make(chan struct{}), c.tiles.View()
+	c.head.Store(head)
+	return nil
+}
+
+// replayTo restores the newest checkpoint and replays the log behind it, up to size end at most or to
+// what is wrong with it. It returns the last state that is right.
+func (c *Committer) replayTo(end uint64, known store.HeadSlot, reaches uint64) (*Head, *Loss, error) {
+	mark := c.store.Mark()
+	c.open.reset()
+	if err := c.restore(mark); err != nil {
+		return nil, nil, fmt.Errorf("restore the checkpoint at size %d: %w", mark.Size, err)
+	}
+	head := &Head{Size: mark.Size, Root: mark.Root, TimeMs: mark.TimeMs}
+	if mark.Size == 0 {
+		head.Root = c.kind().Empty()
+	}
+	differs := headDiffers(known, mark.Size, mark.Root)
 	for commit, err := range c.store.Commits(mark.Size + 1) {
+		if damage := new(store.Damage); errors.As(err, &damage) {
+			return head, c.damaged(damage, reaches), nil
+		}
 		if err != nil {
-			return fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
+			return nil, nil, fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
+		}
+		if commit.Last() > end {
+			break
 		}
 		loss, err := c.replay(commit)
 		if err != nil {
-			return fmt.Errorf("replay the commit at %d: %w", commit.First, err)
+			return nil, nil, fmt.Errorf("replay the commit at %d: %w", commit.First, err)
 		}
 		if loss == nil {
 			loss = headDiffers(known, commit.Last(), commit.Root)
 		}
 		if loss != nil {
-			c.EnterSafeMode(loss)
-			break
+			loss.First, loss.Last = head.Size+1, max(reaches, commit.Last())
+			return head, loss, nil
 		}
 		head.Size, head.Root, head.TimeMs = c.ledger.seq, commit.Root, commit.TimeMs
 	}
-	c.lastMs = head.TimeMs
-	c.recovered = Recovered{MarkSize: mark.Size, Size: head.Size, Replayed: head.Size - mark.Size}
-	c.head.Store(head)
-	if c.Loss() == nil && known.Seq > head.Size {
-		c.EnterSafeMode(&Loss{First: head.Size + 1, Last: known.Seq, What: fmt.Sprintf(
-			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost",
-			head.Size, known.Seq, head.Size+1, known.Seq)})
+	return head, differs, nil
+}
+
+// lossBehind returns what is missing behind a log that was replayed to its end.
+func (c *Committer) lossBehind(size uint64, known store.HeadSlot, reaches uint64) *Loss {
+	switch damage := c.store.Damage(); {
+	case damage != nil:
+		return c.damaged(damage, reaches)
+	case known.Seq > size:
+		return &Loss{First: size + 1, Last: known.Seq, What: fmt.Sprintf(
+			"the log ends at sequence number %d, but %d was durable: entries %d to %d are lost", size, known.Seq, size+1, known.Seq)}
+	case !known.Known && !c.trusting:
+		return &Loss{What: fmt.Sprintf("the head file is missing or cannot be read: the log ends at sequence number %d, "+
+			"and whether entries behind it were acknowledged and are lost cannot be told", size)}
 	}
 	return nil
+}
+
+// damaged returns what the damage of a log that is known to reach so far means.
+func (c *Committer) damaged(d *store.Damage, reaches uint64) *Loss {
+	last := max(d.Seq, reaches)
+	where := ""
+	if files := c.store.DamagedFiles(); len(files) > 0 {
+		where = ", in " + strings.Join(files, ", ")
+	}
+	return &Loss{First: d.Seq, Last: last, What: fmt.Sprintf(
+		"the log is damaged at sequence number %d%s, so that entries %d to %d cannot be read in order: %v", d.Seq, where, d.Seq, last, d.Err)}
 }
 
 // headDiffers tells when the head file knows another root at that size: then the log is not the
@@ -99,7 +156,9 @@ func (c *Committer) EnterSafeMode(loss *Loss) {
 		return
 	}
 	c.refusing.Store(uint32(wire.ReasonSafeMode))
-	c.options.Log.Error("safe mode: the ledger is read-only", zap.String("why", loss.What))
+	c.options.Log.Error("safe mode: the ledger is read-only", zap.String("why", loss.What),
+		zap.Uint64("first", loss.First), zap.Uint64("last", loss.Last),
+		zap.String("next", "reads go on; stop the sidecar, look with ledgerctl recover, and restore a backup or accept the loss"))
 }
 
 func (c *Committer) kind() merkle.HashKind { return merkle.HashKind(c.store.Meta().Hash) }

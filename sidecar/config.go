@@ -49,6 +49,7 @@ type Config struct {
 	Window      WindowConfig      `toml:"window"`
 	Archive     ArchiveConfig     `toml:"archive"`
 	Retention   RetentionConfig   `toml:"retention"`
+	Scrub       ScrubConfig       `toml:"scrub"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -169,6 +170,12 @@ type RetentionConfig struct {
 	Keep int `toml:"keep" allowed:"0..1000000000000"`
 }
 
+// ScrubConfig is about reading again what is on disk.
+type ScrubConfig struct {
+	Interval       Duration `toml:"interval" allowed:"0s..8760h"`
+	BytesPerSecond Size     `toml:"bytes_per_second" allowed:"64KiB..1GiB"`
+}
+
 // GovernanceConfig says which acts of governance are possible at all.
 type GovernanceConfig struct {
 	Reversals string `toml:"reversals" allowed:"disabled|require-capability"`
@@ -223,6 +230,7 @@ func Defaults(profile string) *Config {
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
 		Archive:     ArchiveConfig{Interval: seconds(60)},
+		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

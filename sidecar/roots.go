@@ -66,7 +66,7 @@ func newRootsSource(s *Sidecar) *rootsSource {
 		},
 		oldest:  func() uint64 { return oldestKept(s.store) },
 		record:  s.store.Record,
-		prover:  newProver(s.store),
+		prover:  newHeadProver(s.store, func() *committer.Head { return s.committer.Head() }),
 		signer:  signer,
 		stable:  newStableSeries(s, signer),
 		ring:    newRootRing(durableSize(s.store), rootRingMax),
@@ -197,6 +197,21 @@ func oldestKept(s *store.Store) uint64 {
 		return 1
 	}
 	return max(tail.First, 1)
+}
+
+// newHeadProver makes proofs from the newest tiles too, which the head has in memory: so the
+// records of two blocks are read for a proof, unless checkpoints are so far behind that
+// tiles are missing between the two.
+func newHeadProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
+	p := newProver(s)
+	stored := p.Tile
+	p.Tile = func(level uint8, index uint64) ([]byte, error) {
+		if data := head().Tile(level, index); data != nil {
+			return data, nil
+		}
+		return stored(level, index)
+	}
+	return p
 }
 
 // newProver makes proofs from what the store has: tiles as of its newest checkpoint,

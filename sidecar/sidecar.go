@@ -48,6 +48,7 @@ type Sidecar struct {
 	metrics   *metrics
 	disk      *diskWatcher
 	headSync  *headSyncer
+	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
 	snapshots snapshotter
 
@@ -211,6 +212,7 @@ func (s *Sidecar) startBehindDoors() (err error) {
 	if s.archiver != nil {
 		s.archiver.start()
 	}
+	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	return nil
 }
@@ -308,6 +310,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.headSync != nil {
 		s.headSync.stop()
 	}
+	if s.scrub != nil {
+		s.scrub.stop()
+	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
 	}
@@ -350,7 +355,7 @@ func (s *Sidecar) refusal(reason wire.Reason) string {
 		return "free disk space is below disk.reserve_bytes: appends are refused until there is more"
 	case wire.ReasonSafeMode:
 		if loss := s.committer.Loss(); loss != nil {
-			return "the ledger is read-only: " + loss.What
+			return "the ledger is read-only: " + loss.What + ": stop it and run ledgerctl recover"
 		}
 	}
 	return reason.String()

@@ -14,6 +14,7 @@ import (
 type Status struct {
 	Ready    bool   `json:"ready"` // writable
 	Degraded string `json:"degraded,omitempty"`
+	Lost     []Span `json:"lost,omitempty"` // in safe mode: what is missing or cannot be trusted, where that is known
 	Profile  string `json:"profile"`
 	Name     string `json:"name"`
 	LogID    string `json:"log_id"`
@@ -44,6 +45,12 @@ type Status struct {
 	GoVersion string  `json:"go_version"`
 }
 
+// Span is a range of sequence numbers, both included.
+type Span struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+}
+
 // Status reports how the sidecar is.
 func (s *Sidecar) Status() Status {
 	head, stats := s.committer.Head(), s.committer.Stats()
@@ -65,6 +72,9 @@ func (s *Sidecar) Status() Status {
 	}
 	if reason := s.committer.Refusing(); reason != 0 {
 		status.Ready, status.Degraded = false, reason.String()+": "+s.refusal(reason)
+	}
+	if loss := s.committer.Loss(); loss != nil && loss.First > 0 {
+		status.Lost = []Span{{loss.First, loss.Last}}
 	}
 	if s.draining.Load() {
 		status.Ready, status.Degraded = false, wire.ReasonDraining.String()

@@ -94,6 +94,9 @@ func (s *Store) commitBatch(c *Commit) {
 
 // checkContinues checks that c is well formed and begins where the log ends.
 func (s *Store) checkContinues(c *Commit) error {
+	if s.tailDamage != nil {
+		return s.tailDamage
+	}
 	if want := s.durable().Size + 1; c.First != want {
 		return fmt.Errorf("the log goes on at %d", want)
 	}

@@ -149,11 +149,11 @@ func (s *Store) logRoot(seq uint64) (root [32]byte, err error) {
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	if !seekBlock(it, seq) {
-		return root, errors.Join(it.Error(), ErrNotFound)
+		return root, damageAt(seq, fromEngine(errors.Join(it.Error(), ErrNotFound)))
 	}
 	h, _, err := headerAt(it)
 	if err != nil {
-		return root, err
+		return root, damageAt(seq, err)
 	}
 	if h.lastSeq() != seq || !h.last {
 		return root, fmt.Errorf("no commit of the log ends there")

@@ -66,11 +66,6 @@ func logOptions(o *Options, common *pebble.Options, fatal func(string), w *stall
 	common.EventListener = &pebble.EventListener{
 		WriteStallBegin: w.begin,
 		WriteStallEnd:   w.end,
-		// What is damaged was durable once and is not written again: the read fails, the process goes on.
-		DataCorruption: func(info pebble.DataCorruptionInfo) {
-			o.Logger.Error("a file of the log is damaged: restore it from a backup",
-				zap.String("path", info.Path), zap.String("cause", info.Details.Error()))
-		},
 		BackgroundError: func(err error) {
 			if !errors.Is(err, pebble.ErrCancelledCompaction) {
 				fatal(fmt.Sprintf("write the log in the background: %v", err))

@@ -13,9 +13,9 @@ import (
 
 // toRead makes a database one that is not written. What is found damaged comes back as the error of
 // the read that met it, and ends nothing else.
-func toRead(o *pebble.Options) {
+func (s *Store) toRead(o *pebble.Options) {
 	o.ReadOnly = true
-	o.EventListener.DataCorruption = func(pebble.DataCorruptionInfo) {}
+	o.EventListener.DataCorruption = s.damaged.add
 }
 
 // openToRead opens log, head file and state as they lie there.

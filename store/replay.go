@@ -50,14 +50,14 @@ func readTail(db *pebble.DB) (t Tail, err error) {
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	if !it.First() {
-		return Tail{}, it.Error()
+		return Tail{}, fromEngine(it.Error())
 	}
 	first, _, err := headerAt(it)
 	if err != nil {
 		return Tail{}, err
 	}
 	if !it.Last() {
-		return Tail{}, fmt.Errorf("read the end of the log: %w", it.Error())
+		return Tail{}, fmt.Errorf("read the end of the log: %w", fromEngine(it.Error()))
 	}
 	last, _, err := headerAt(it)
 	if err != nil {
@@ -74,7 +74,7 @@ func readTail(db *pebble.DB) (t Tail, err error) {
 func headerAt(it *pebble.Iterator) (blockHeader, []byte, error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
-		return blockHeader{}, nil, fmt.Errorf("read log block at key %x: %w", it.Key(), err)
+		return blockHeader{}, nil, fmt.Errorf("read log block at key %x: %w", it.Key(), fromEngine(err))
 	}
 	h, err := decodeBlockHeader(it.Key(), value)
 	return h, value, err
@@ -83,16 +83,31 @@ func headerAt(it *pebble.Iterator) (blockHeader, []byte, error) {
 // seekBlock puts it on the block that holds seq, or on the block after the place where it would be.
 func seekBlock(it *pebble.Iterator, seq uint64) bool {
 	after := blockKey(seq + 1)
-	if !it.SeekLT(after[:]) {
+	if it.SeekLT(after[:]) {
+		return true
+	}
+	if it.Error() == nil {
 		return it.First()
 	}
-	return true
+	return seekBesideDamage(it, seq)
+}
+
+// seekBesideDamage is seekBlock where what follows the block cannot be read, which a seek backwards
+// would do: it comes from a block that is known to begin at a multiple of the leaves of a block.
+func seekBesideDamage(it *pebble.Iterator, seq uint64) bool {
+	from := blockKey((seq-1)/blockLeaves*blockLeaves + 1)
+	for ok := it.SeekGE(from[:]); ok; ok = it.Next() {
+		if h, _, err := headerAt(it); err != nil || h.lastSeq() >= seq {
+			return err == nil
+		}
+	}
+	return false
 }
 
 // seekCommit puts it on the first kept block of the commit that holds seq.
 func seekCommit(it *pebble.Iterator, seq uint64) (bool, error) {
 	if !seekBlock(it, seq) {
-		return false, it.Error()
+		return false, fromEngine(it.Error())
 	}
 	for it.Prev() {
 		h, _, err := headerAt(it)
@@ -100,16 +115,20 @@ func seekCommit(it *pebble.Iterator, seq uint64) (bool, error) {
 			return false, err
 		}
 		if h.last {
-			return it.Next(), it.Error()
+			return it.Next(), fromEngine(it.Error())
 		}
 	}
-	return it.First(), it.Error()
+	if err := it.Error(); err != nil {
+		return false, fromEngine(err)
+	}
+	return it.First(), fromEngine(it.Error())
 }
 
 // Commits yields the durable commits in order, from the one that holds sequence number from (0 and 1
 // mean the beginning) to the one that was the last when the iteration began. The Commit and its
 // buffers are reused: they hold until the next step. A gap in the log, a pruned beginning, or a block
-// that does not decode ends the iteration with an error that names the place.
+// that does not decode ends the iteration with a *Damage that names the place; an error that is none
+// says nothing of the log.
 func (s *Store) Commits(from uint64) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
 		from, tail := max(from, 1), s.durable()
@@ -125,12 +144,13 @@ func (s *Store) Commits(from uint64) iter.Seq2[*Commit, error] {
 		defer it.Close()
 		r := replay{it: it}
 		if err := r.start(from); err != nil {
-			yield(nil, err)
+			yield(nil, damageAt(from, err))
 			return
 		}
 		for r.next <= tail.Size {
+			next := r.next
 			if err := r.step(); err != nil {
-				yield(nil, err)
+				yield(nil, damageAt(next, err))
 				return
 			}
 			if !yield(&r.commit, nil) {
@@ -172,10 +192,7 @@ func (r *replay) step() error {
 		if err != nil {
 			return err
 		}
-		if c.Records, c.Ends, err = h.appendRecords(c.Records, c.Ends, value); err != nil {
-			return err
-		}
-		if c.Groups, err = h.appendGroups(c.Groups, value); err != nil {
+		if err := c.addBlock(&h, value); err != nil {
 			return err
 		}
 		r.next = h.lastSeq() + 1
@@ -185,6 +202,15 @@ func (r *replay) step() error {
 			return c.checkGroups()
 		}
 	}
+}
+
+// addBlock appends the next block of the commit.
+func (c *Commit) addBlock(h *blockHeader, value []byte) (err error) {
+	if c.Records, c.Ends, err = h.appendRecords(c.Records, c.Ends, value); err != nil {
+		return err
+	}
+	c.Groups, err = h.appendGroups(c.Groups, value)
+	return err
 }
 
 // poison overwrites a buffer that is about to be reused, so that a caller who kept it notices.
@@ -200,7 +226,7 @@ func poison(b []byte) {
 func (r *replay) block() (blockHeader, []byte, error) {
 	if !r.it.Valid() {
 		if err := r.it.Error(); err != nil {
-			return blockHeader{}, nil, fmt.Errorf("replay the log at %d: %w", r.next, err)
+			return blockHeader{}, nil, fmt.Errorf("replay the log at %d: %w", r.next, fromEngine(err))
 		}
 		return blockHeader{}, nil, fmt.Errorf("replay the log at %d: it ends there, within what is durable", r.next)
 	}

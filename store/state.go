@@ -43,6 +43,9 @@ func (s *Store) openState(o *Options) error {
 	if cause == nil {
 		return nil
 	}
+	if err := s.keepWitness(); err != nil {
+		return err
+	}
 	s.logger.Warn("the state is discarded and has to be made again from the log", zap.Error(cause))
 	if s.tail.First > 1 {
 		return fmt.Errorf("open the state: %w; it cannot be made again, because the log begins at %d", cause, s.tail.First)
@@ -71,7 +74,7 @@ func (s *Store) tryState(o *Options) error {
 	guarded := &guard{FS: s.fs, fatal: s.failed.fatal}
 	st.options = stateOptions(o, engineOptions(guarded, s.cache, s.files), s.stateFailed, &st.stalls)
 	if o.ReadOnly {
-		toRead(st.options)
+		s.toRead(st.options)
 	}
 	st.options.EnsureDefaults()
 	st.opening.Store(stateOpenTries)
@@ -89,6 +92,10 @@ func (s *Store) tryState(o *Options) error {
 		return nil
 	}
 	root, err := s.logRoot(st.current.Size)
+	if damage := new(Damage); errors.As(err, &damage) {
+		s.logger.Error("the mark of the state cannot be held against the log", zap.Error(err))
+		return nil
+	}
 	if err == nil && root != st.current.Root {
 		err = fmt.Errorf("its root is not the log's root")
 	}

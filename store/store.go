@@ -41,6 +41,9 @@ type Store struct {
 	head     *headFile
 	headAt   HeadSlot // as it was at Open
 
+	tailDamage *Damage // set by Open
+	damaged    damagedFiles
+
 	tailMu sync.RWMutex
 	tail   Tail
 
@@ -151,31 +154,58 @@ func (s *Store) openHead(fsys vfs.FS, create bool) error {
 
 func (s *Store) openLog(o *Options, create bool) error {
 	dir := s.fs.PathJoin(s.dir, logDirName)
+	if !create && !s.readOnly {
+		if err := finishCut(s.fs, s.dir); err != nil {
+			return fmt.Errorf("finish the cut of the log: %w", err)
+		}
+	}
 	if _, err := s.fs.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
 	var err error
 	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
 	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
+	options.EventListener.DataCorruption = s.logDamaged
 	if o.ReadOnly {
-		toRead(options)
+		s.toRead(options)
 	}
 	if s.log, err = openEngine(s.guard, s.dir, logDirName, options); err != nil {
 		return err
 	}
-	if s.tail, err = readTail(s.log); err != nil {
+	if err := s.openTail(); err != nil {
 		return err
 	}
 	s.appender = newAppender(s.log, o.Compression)
 	return nil
 }
 
+// openTail finds the ends of the log. Where the last block cannot be read it is the last one that
+// can, and Damage says so.
+func (s *Store) openTail() (err error) {
+	if s.tail, err = readTail(s.log); err == nil {
+		return nil
+	}
+	damage := new(Damage)
+	if !errors.As(damageAt(0, err), &damage) {
+		return err
+	}
+	s.tail, s.tailDamage, err = findTail(s.log, err)
+	return err
+}
+
+// logDamaged takes what the log's database found. What is damaged was durable once and is not
+// written again: the read fails, the process goes on.
+func (s *Store) logDamaged(info pebble.DataCorruptionInfo) {
+	s.damaged.add(info)
+	s.logger.Error("a file of the log is damaged", zap.String("path", info.Path), zap.String("cause", info.Details.Error()))
+}
+
 // Meta returns the identity of the ledger.
 func (s *Store) Meta() Meta { return s.meta }
 
-// Head returns the newest slot of the head file as it was when the store was opened. A Head.Seq
-// beyond Last, or another root at that size, is loss; what follows from that is the caller's to
-// decide.
+// Head returns the newest slot of the head file as it was when the store was opened, or the mark of
+// the state where that is beyond it. A Head.Seq beyond Last, or another root at that size, is loss,
+// and it cannot be told where Head is not Known; what follows from that is the caller's to decide.
 func (s *Store) Head() HeadSlot { return s.headAt }
 
 // SyncHead makes the head file durable. It may run beside Append. An error means that the disk

@@ -64,21 +64,41 @@ func Verify(ctx context.Context, s *store.Store, progress func(done uint64)) (Re
 // VerifyWith is Verify for a store that has pruned bodies, which older has; without older, nil, it is
 // ErrPruned.
 func VerifyWith(ctx context.Context, s *store.Store, older *Older, progress func(done uint64)) (Report, error) {
-	tail, err := s.Last()
+	a := newAudit(s)
+	a.log.older = older
+	if s.StateErr() == nil {
+		a.mark = s.Mark()
+		a.roots = rootRows{store: s}
+	}
+	report, err := a.whole(ctx, progress)
+	if err == nil {
+		err = a.endState()
+	}
+	return report, err
+}
+
+// VerifyLog is Verify without the derived state.
+func VerifyLog(ctx context.Context, s *store.Store, progress func(done uint64)) (Report, error) {
+	return newAudit(s).whole(ctx, progress)
+}
+
+// whole audits from the first record to the end of the log.
+func (a *audit) whole(ctx context.Context, progress func(done uint64)) (Report, error) {
+	tail, err := a.store.Last()
 	if err != nil {
 		return Report{}, fmt.Errorf("read the end of the log: %w", err)
 	}
-	if tail.First > 1 && older == nil {
+	if tail.First > 1 && a.log.older == nil {
 		return Report{}, fmt.Errorf("audit a log from %d on: %w", tail.First, ErrPruned)
 	}
-	a := newAudit(s)
-	if tail.First > 1 {
-		a.log.older, a.log.first = older, tail.First
+	if a.log.first = tail.First; tail.First <= 1 {
+		a.log.older = nil // nothing was pruned
 	}
-	if err := a.run(ctx, progress); err != nil {
-		return a.report(), err
+	err = a.run(ctx, progress)
+	if err == nil {
+		err = a.end(tail)
 	}
-	return a.report(), a.end(tail)
+	return a.report(), err
 }
 
 // audit is what the log gives, up to the commit that was counted last.
@@ -108,10 +128,6 @@ func newAudit(s *store.Store) *audit {
 	a := &audit{
 		store: s, log: l, kind: kind, head: s.Head(), frontier: merkle.NewFrontier(kind), tiles: merkle.NewTiles(kind),
 		books: newBooks(l.record), soundRoot: kind.Empty(),
-	}
-	if s.StateErr() == nil {
-		a.mark = s.Mark()
-		a.roots = rootRows{store: s}
 	}
 	return a
 }
@@ -154,12 +170,24 @@ func (a *audit) run(ctx context.Context, progress func(uint64)) error {
 // end holds what was counted against what is said about the log's end.
 func (a *audit) end(tail store.Tail) error {
 	size := a.frontier.Size()
+	if damage := a.store.Damage(); damage != nil {
+		return &Finding{size + 1, max(size+1, a.head.Seq), damage.Err}
+	}
 	if a.head.Known && a.head.Seq > size {
 		return &Finding{size + 1, a.head.Seq, fmt.Errorf("they were durable, by the head file, and the log ends at %d", size)}
 	}
 	switch {
 	case size != tail.Size || size > 0 && a.frontier.Root() != tail.Root:
 		return fmt.Errorf("the log changed while it was read: it had %d entries and has %d", tail.Size, size)
+	case !a.head.Known:
+		return &Finding{0, 0, fmt.Errorf("the head file is missing or cannot be read: the log is sound up to its end at %d, and whether entries behind it are lost cannot be told", size)}
+	}
+	return nil
+}
+
+// endState says what is wrong with the derived state beside what it holds.
+func (a *audit) endState() error {
+	switch size := a.frontier.Size(); {
 	case a.mark.Size > size:
 		return &Finding{0, 0, fmt.Errorf("the derived state is of size %d, the log ends at %d", a.mark.Size, size)}
 	case a.store.StateErr() != nil:

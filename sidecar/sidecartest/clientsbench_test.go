@@ -44,7 +44,9 @@ func BenchmarkClients(b *testing.B) {
 		run(name, func(b *testing.B, f *fixture, p *Process) measured {
 			d := startDriver(b, name)
 			d.connect(f, filepath.Join(p.Home, "ledger.sock"))
-			return *d.do(ask{Op: "bench", Seconds: clientsBenchTime.Seconds()}).Bench
+			told := d.do(ask{Op: "bench", Seconds: clientsBenchTime.Seconds()}).Bench
+			d.do(ask{Op: "close"})
+			return *told
 		})
 	}
 }

@@ -143,9 +143,9 @@ func hledger(t *testing.T, journal []byte) map[string]string {
 	return balances
 }
 
-// balancesOf returns what the ledger says, in the form of hledger. The supply is
+// ledgerBalances returns what the ledger says, in the form of hledger. The supply is
 // that of conservation: all there is.
-func balancesOf(t *testing.T, c *client.Client) map[string]string {
+func ledgerBalances(t *testing.T, c *client.Client) map[string]string {
 	t.Helper()
 	balances := map[string]string{}
 	supply := map[string]*big.Int{}
@@ -172,12 +172,20 @@ func balancesOf(t *testing.T, c *client.Client) map[string]string {
 	return balances
 }
 
-// checkOracle has hledger add up the log of a ledger, and compares.
-func checkOracle(t *testing.T, c *client.Client) map[wire.Kind]int {
+// checkOracle has hledger add up the log of a ledger, and compares. It does so twice: with the
+// journal that is written here, and with that of ledgerctl export.
+func checkOracle(t *testing.T, p *Process, token string, c *client.Client) map[wire.Kind]int {
 	t.Helper()
 	var journal bytes.Buffer
 	kinds := export(t, c, &journal)
-	want, got := hledger(t, journal.Bytes()), balancesOf(t, c)
+	want, got := hledger(t, journal.Bytes()), ledgerBalances(t, c)
+	exported, exit := p.CLI("export", "--format", "hledger", "--token-file", token)
+	if exit != 0 {
+		t.Fatalf("export: exit %d", exit)
+	}
+	if again := hledger(t, []byte(exported)); !maps.Equal(again, want) {
+		t.Errorf("of the exported journal hledger makes other balances: %v, and %v", again, want)
+	}
 	t.Logf("%v, %d balances", kinds, len(want))
 	if len(want) == 0 {
 		t.Fatal("hledger found no balances")
@@ -204,7 +212,7 @@ func TestOracleHledger(t *testing.T) {
 		if summary, exit := p.Append("--token-file", f.Token, BankJournal(t)); exit != 3 || summary.Accepted != BankAccepted {
 			t.Fatalf("append: exit %d, %+v", exit, summary)
 		}
-		checkOracle(t, f.dial(t, p))
+		checkOracle(t, p, f.Token, f.dial(t, p))
 	})
 	seed := setting(t, "ORACLE_SEED", uint64(time.Now().UnixNano())%1_000_000)
 	for i, profile := range []Profile{
@@ -216,7 +224,7 @@ func TestOracleHledger(t *testing.T) {
 			p := f.start(t, map[string]string{"accumulator.hash": merkle.SHA256.String()})
 			c := f.dial(t, p)
 			send(t, c, Generate(profile, seed+uint64(i), int(setting(t, "ORACLE_ENTRIES", 20_000))))
-			kinds := checkOracle(t, c)
+			kinds := checkOracle(t, p, f.Token, c)
 			for _, kind := range wire.Kinds() {
 				if kinds[kind] == 0 {
 					t.Errorf("no %s was accepted", kind)

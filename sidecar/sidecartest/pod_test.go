@@ -88,7 +88,7 @@ func podProcess(t *testing.T, bin Binaries, home, socketDir string) *Process {
 }
 
 // TestPod runs a ledger through its life in such a cell: the first start, appends, a
-// checkpoint, TLS, a reload, a kill, a recovery, an orderly end. Whoever has no uid there
+// checkpoint, a snapshot, TLS, a reload, a kill, a recovery, an orderly end. Whoever has no uid there
 // is refused.
 func TestPod(t *testing.T) {
 	if os.Getuid() != 0 {
@@ -128,6 +128,7 @@ func TestPod(t *testing.T) {
 	if said := must("balances"); !strings.Contains(said, "a\t6") { // a checkpoint
 		t.Errorf("balances: %s", said)
 	}
+	must("snapshot", "create", "--out", filepath.Join(socketDir, "copy.tar.zst"))
 	for _, path := range []string{"/metrics", "/roots"} {
 		checkHTTPS(t, must("status", "--json"), path)
 	}

@@ -10,6 +10,7 @@
 //	1  failed; the error says what to do next
 //	2  the command line is wrong
 //	3  append and the single entries: some entries were rejected
+//	4  verify, recover, proofs: what was checked is not so
 //
 // Output goes to stdout and is the same on a terminal and in a pipe; progress and
 // errors go to stderr. Large reads and large files stream.

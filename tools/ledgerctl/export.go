@@ -19,12 +19,13 @@ import (
 
 // Formats of export.
 const (
-	formatJSONL = "jsonl"
-	formatCSV   = "csv"
-	formatTiles = "tlog-tiles"
+	formatJSONL   = "jsonl"
+	formatCSV     = "csv"
+	formatHledger = "hledger"
+	formatTiles   = "tlog-tiles"
 )
 
-var exportFormats = []string{formatJSONL, formatCSV, formatTiles}
+var exportFormats = []string{formatJSONL, formatCSV, formatHledger, formatTiles}
 
 func (a *app) exportCommand() *cobra.Command {
 	var format, out string
@@ -34,6 +35,9 @@ func (a *app) exportCommand() *cobra.Command {
 
   jsonl       what ledgerctl append reads back, to stdout
   csv         a line for each entry, with a line of names before them, to stdout
+  hledger     a journal of hledger, to stdout: accounts are ledger:NAME, what is held
+              is ledger:NAME:held, a Mint comes from equity:supply and a Burn goes there,
+              the legs of atomic requests pass through equity:legs
   tlog-tiles  a static C2SP tlog-tiles directory at --out, which public tools verify;
               only for a ledger with SHA-256`,
 		Example: "  ledgerctl export --format csv > ledger.csv\n  ledgerctl export --format tlog-tiles --out site",
@@ -63,19 +67,17 @@ var csvNames = []string{"seq", "time", "kind", "account", "counterparty", "amoun
 func (a *app) exportRows(ctx context.Context, c *client.Client, format string) error {
 	return a.printing(func(w *bufio.Writer) error {
 		table := csv.NewWriter(w)
-		if format == formatCSV {
+		write := func(row *wire.EntriesRow) error { return writeLine(w, row) }
+		switch format {
+		case formatCSV:
 			_ = table.Write(csvNames) // Error has what failed
+			write = func(row *wire.EntriesRow) error { return table.Write(csvRow(row)) }
+		case formatHledger:
+			write = newJournalWriter(w).add
 		}
 		for row, err := range c.Entries(ctx, 1, client.ToHead) {
-			if err != nil {
-				return err
-			}
-			if format == formatCSV {
-				err = table.Write(csvRow(&row))
-			} else {
-				fields := row.Record.Entry().Fields()
-				line := wire.AppendJSON(nil, &fields, wire.Recorded{Seq: row.Seq, TimeMs: row.TimeMs, Stamp: row.Record.Stamp()})
-				_, err = w.Write(append(line, '\n'))
+			if err == nil {
+				err = write(&row)
 			}
 			if err != nil {
 				return err
@@ -84,6 +86,14 @@ func (a *app) exportRows(ctx context.Context, c *client.Client, format string) e
 		table.Flush()
 		return table.Error()
 	})
+}
+
+// writeLine writes an entry as a line of JSON.
+func writeLine(w *bufio.Writer, row *wire.EntriesRow) error {
+	fields := row.Record.Entry().Fields()
+	line := wire.AppendJSON(nil, &fields, wire.Recorded{Seq: row.Seq, TimeMs: row.TimeMs, Stamp: row.Record.Stamp()})
+	_, err := w.Write(append(line, '\n'))
+	return err
 }
 
 // csvRow is a row of the table. A memo that a spreadsheet would take for a formula is

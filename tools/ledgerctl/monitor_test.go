@@ -34,7 +34,7 @@ type liar struct {
 
 const forkAt = 40
 
-func newLiar(t *testing.T, kind merkle.HashKind, seed byte) *liar {
+func newLiar(t testing.TB, kind merkle.HashKind, seed byte) *liar {
 	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize))
 	origin := merkle.Origin("test", merkle.LogID{1}, kind)
 	signer, err := merkle.NewSigner(origin, private)

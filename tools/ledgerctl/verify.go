@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var dir, key string
+	var export, dir, key, checkpoint string
 	cmd := &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
 		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
@@ -26,17 +27,23 @@ head file. It names the first entry that is wrong, and the exit status is then 4
 It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
 is verified is the ledger as it was when verify began.
 
-Entries whose bodies were pruned (retention.keep) are read from the archive: --archive.`,
-		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json",
-		Args:    exactly(0),
+Entries whose bodies were pruned (retention.keep) are read from the archive: --archive.
+
+With --export an exported ledger is verified, a file of JSON Lines or a directory of
+tlog-tiles, against the checkpoint that the key of --key has signed: every record, the
+root, the rules. A directory has its checkpoint in it; that of a file is named by
+--checkpoint (ledgerctl roots --checkpoint), and entries behind its size are not read.`,
+		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json\n  ledgerctl verify --export site --key node.vkey\n" +
+			"  ledgerctl verify --export all.jsonl --checkpoint checkpoint --key node.vkey",
+		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			home, err := a.homePath()
+			verify, err := a.whatToVerify(export, dir, key, checkpoint)
 			if err != nil {
 				return err
 			}
 			started := time.Now()
 			shown, stop := a.showEntries("verify")
-			report, err := a.verifyHome(cmd.Context(), home, dir, key, shown)
+			report, err := verify(cmd.Context(), shown)
 			stop()
 			var finding *sidecar.VerifyFinding
 			if errors.As(err, &finding) {
@@ -48,23 +55,60 @@ Entries whose bodies were pruned (retention.keep) are read from the archive: --a
 			return a.printReport(&report, time.Since(started))
 		},
 	}
+	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
+	cmd.Flags().StringVar(&key, "key", "", "with --export and --archive: verifier key of the ledger, the line itself or a file with it (default with --archive: HOME/node.vkey)")
 	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive, which has what was pruned")
-	cmd.Flags().StringVar(&key, "key", "", "verifier key of the archive (default: HOME/node.vkey)")
+	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
 	return cmd
 }
 
-func (a *app) verifyHome(ctx context.Context, home, dir, key string, shown func(done, size uint64)) (sidecar.VerifyReport, error) {
-	if dir == "" {
-		return sidecar.Verify(ctx, home, shown)
+type verification func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error)
+
+// whatToVerify returns what the flags ask for: the home, or an export.
+func (a *app) whatToVerify(export, dir, key, checkpoint string) (verification, error) {
+	if export == "" {
+		if key != "" && dir == "" || checkpoint != "" {
+			return nil, usagef("--key is for --export and --archive, --checkpoint for --export")
+		}
+		return a.homeToVerify(dir, key)
+	}
+	verifier, err := readKey(key)
+	if err != nil {
+		return nil, err
+	}
+	e := sidecar.Export{Path: export, Key: verifier}
+	info, err := os.Stat(export)
+	if err != nil {
+		return nil, fmt.Errorf("read --export: %w", err)
+	}
+	if info.IsDir() != (checkpoint == "") {
+		return nil, usagef("--checkpoint is for an export that is a file, and is needed there: a directory has its own")
+	}
+	if checkpoint != "" {
+		if e.Checkpoint, err = os.ReadFile(checkpoint); err != nil {
+			return nil, fmt.Errorf("read --checkpoint: %w", err)
+		}
+	}
+	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+		return sidecar.VerifyExport(ctx, e, progress)
+	}, nil
+}
+
+// homeToVerify returns the verification of the home, with the archive where one is named.
+func (a *app) homeToVerify(dir, key string) (verification, error) {
+	home, err := a.homePath()
+	if err != nil || dir == "" {
+		return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+			return sidecar.Verify(ctx, home, progress)
+		}, err
 	}
 	if key == "" {
 		key = filepath.Join(home, "node.vkey")
 	}
 	verifier, err := readKey(key)
-	if err != nil {
-		return sidecar.VerifyReport{}, err
-	}
-	return sidecar.VerifyWithArchive(ctx, home, dir, verifier, shown)
+	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+		return sidecar.VerifyWithArchive(ctx, home, dir, verifier, progress)
+	}, err
 }
 
 // showEntries shows how many entries of how many are done, as it is told, until stop is called.
@@ -85,13 +129,16 @@ type reportJSON struct {
 	Root     string  `json:"root"`
 	State    uint64  `json:"state"` // entries that the derived state covers
 	Seconds  float64 `json:"seconds"`
+	Epoch    uint64  `json:"epoch"`
+	LogID    string  `json:"log_id"`
 }
 
 func (a *app) printReport(r *sidecar.VerifyReport, took time.Duration) error {
 	if a.json {
-		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds()})
+		return printJSON(a.stdout, reportJSON{r.Size, r.Commits, r.Accounts, r.Root.String(), r.StateSize, took.Seconds(),
+			r.Epoch, fmt.Sprintf("%x", r.LogID)})
 	}
-	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\n",
-		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root)
+	_, err := fmt.Fprintf(a.stdout, "sound: %d entries in %d commits, %d accounts, derived state at %d (%.0f entries/s)\nroot  %s\nlog   %x, epoch %d\n",
+		r.Size, r.Commits, r.Accounts, r.StateSize, float64(r.Size)/max(took.Seconds(), 1e-6), r.Root, r.LogID, r.Epoch)
 	return err
 }

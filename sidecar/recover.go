@@ -1,0 +1,140 @@
+package sidecar
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/rustyonions/ron-ledger/committer/audit"
+	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/store"
+	"github.com/rustyonions/ron-ledger/wire"
+)
+
+// Diagnosis is what is wrong with the ledger in a home, and where it could go on.
+type Diagnosis struct {
+	Home  string `json:"home"`
+	Sound bool   `json:"sound"` // nothing is wrong with the log
+	LogID string `json:"log_id"`
+	Epoch uint64 `json:"epoch"`
+
+	// LastGood is the sequence number up to which everything was verified, and Root the root there.
+	LastGood uint64      `json:"last_good"`
+	Root     merkle.Hash `json:"root"`
+	LogEnd   uint64      `json:"log_end"` // the last sequence number that can be read
+	// Known is the highest sequence number that is known to have been durable; HeadKnown says
+	// whether the head file could tell.
+	Known     uint64 `json:"known"`
+	HeadKnown bool   `json:"head_known"`
+
+	// LostFirst and LostLast are what goes with a loss that is accepted; zero where nothing does
+	// that is known of.
+	LostFirst uint64   `json:"lost_first,omitempty"`
+	LostLast  uint64   `json:"lost_last,omitempty"`
+	Why       string   `json:"why,omitempty"`   // what is wrong with the log
+	Files     []string `json:"files,omitempty"` // in which damage was found
+	State     string   `json:"state,omitempty"` // what is wrong with the derived state; a start makes it again
+}
+
+// Diagnose verifies all that lies in the home of a sidecar that has stopped, and changes nothing
+// there. progress, where it is not nil, is called from time to time.
+func Diagnose(ctx context.Context, home string, progress func(done, size uint64)) (d Diagnosis, err error) {
+	lock, err := lockStopped(home)
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	return diagnose(ctx, home, progress)
+}
+
+// diagnose is Diagnose for who holds the lock of the home.
+func diagnose(ctx context.Context, home string, progress func(done, size uint64)) (d Diagnosis, err error) {
+	s, err := store.Open(store.Options{Dir: home, ReadOnly: true})
+	if err != nil {
+		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, fs.ErrPermission) {
+			return d, err
+		}
+		return d, fmt.Errorf("%w: the log cannot be opened at all, so that nothing of it can be verified: restore a backup", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	tail, err := s.Last()
+	if err != nil {
+		return d, err
+	}
+	told := func(done uint64) {
+		if progress != nil {
+			progress(done, tail.Size)
+		}
+	}
+	report, found := audit.Verify(ctx, s, told)
+	finding := new(audit.Finding)
+	if errors.As(found, &finding) && finding.First == 0 && s.Head().Known {
+		d.State = finding.Error() // of the log nothing is known yet
+		report, found = audit.VerifyLog(ctx, s, told)
+	}
+	if found != nil && !errors.As(found, &finding) {
+		return d, fmt.Errorf("verify %s: %w", home, found)
+	}
+	d.fill(home, s, tail, &report, found)
+	return d, nil
+}
+
+// fill puts together what was found.
+func (d *Diagnosis) fill(home string, s *store.Store, tail store.Tail, report *audit.Report, found error) {
+	head := s.Head()
+	d.Home, d.LogID, d.Epoch = home, hex.EncodeToString(report.LogID[:]), report.Epoch
+	d.LastGood, d.Root, d.LogEnd, d.HeadKnown = report.SoundSize, report.SoundRoot, tail.Size, head.Known
+	d.Known, d.Files = max(head.Seq, tail.Size, s.Mark().Size), s.DamagedFiles() // a mark is right even where its state is of no use
+	if damage := s.Damage(); damage != nil && found == nil {
+		found = damage
+	}
+	d.Sound = found == nil
+	if d.Known > d.LastGood {
+		d.LostFirst, d.LostLast = d.LastGood+1, d.Known
+		if d.Sound {
+			d.Sound, found = false, fmt.Errorf("the log ends at %d, and the derived state is of size %d", d.LastGood, d.Known)
+		}
+	}
+	if found != nil {
+		d.Why = found.Error()
+	}
+}
+
+// ErrNothingLost is what AcceptLoss says of a home whose log is sound.
+var ErrNothingLost = errors.New("nothing is wrong with the log: there is no loss to accept, and no new epoch begins")
+
+// AcceptLoss makes the ledger in a home go on behind sequence number last, which has to be the
+// LastGood of its Diagnosis: the log is cut there where there is something behind it, the old log is
+// kept beside it, at aside, and a new epoch begins whose first record names what is lost. Nothing is
+// changed where it fails before the cut.
+func AcceptLoss(ctx context.Context, home string, last uint64, reason string, progress func(done, size uint64)) (begun wire.Epoch, aside string, err error) {
+	lock, err := lockStopped(home)
+	if err != nil {
+		return begun, "", err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	d, err := diagnose(ctx, home, progress)
+	if err != nil {
+		return begun, "", err
+	}
+	switch {
+	case d.Sound:
+		return begun, "", ErrNothingLost
+	case last != d.LastGood:
+		return begun, "", fmt.Errorf("the last good sequence number is %d, not %d: to go on there, say --accept-loss %d", d.LastGood, last, d.LastGood)
+	}
+	if d.LogEnd != d.LastGood || len(d.Files) > 0 {
+		if aside, err = store.Cut(store.Options{Dir: home, Fatal: stopUnknown}, last); err != nil {
+			return begun, "", err
+		}
+	}
+	n := NewEpoch{Size: last, Reason: reason}
+	if d.HeadKnown || d.Known > last {
+		n.Known = d.Known
+	}
+	begun, err = beginEpoch(home, n)
+	return begun, aside, err
+}
