@@ -72,8 +72,18 @@ func (s *Store) commitStart(seq uint64) (start uint64, err error) {
 	return binary.BigEndian.Uint64(it.Key()), nil
 }
 
-// pruneLog drops the blocks before cut, and the tables that hold nothing else.
+// pruneLog drops the blocks before cut, and the tables that hold nothing else. Pebble takes a read that
+// fails while it cuts a table in two for the end of the table, and drops all of it without a word. So
+// what it will read is made a table and read here first, where a failure is told.
 func (s *Store) pruneLog(cut uint64) error {
+	if err := s.guard.during(s.log.Flush); err != nil {
+		return err
+	}
+	if at, err := s.commitStart(cut); err != nil {
+		return err
+	} else if at != cut {
+		return fmt.Errorf("the commit at %d is missing", cut)
+	}
 	s.tailMu.Lock()
 	s.tail.First = cut
 	s.tailMu.Unlock()

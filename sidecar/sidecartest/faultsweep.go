@@ -96,6 +96,7 @@ var Incidents = []Incident{
 type Outcome struct {
 	Ops     int    // operations that the run had
 	Op      string // the operation that was met first; empty when the run ended before
+	At      int    // its number
 	Stopped bool   // Fatal was called
 	Failed  bool   // a start, a request or the end came back with an error
 }
@@ -116,7 +117,7 @@ func (w *sweeper) decide(op store.Op) store.Fault {
 	w.out.Ops++
 	hits := !w.behind && w.out.Ops >= w.at && (w.incident.Hits == nil || w.incident.Hits(op)) && (w.out.Op == "" || w.incident.Lasting)
 	if hits && w.out.Op == "" {
-		w.out.Op = op.Name + " " + op.Path
+		w.out.Op, w.out.At = op.Name+" "+op.Path, w.out.Ops
 	}
 	w.log = w.log || hits && isWAL(op)
 	w.mu.Unlock()

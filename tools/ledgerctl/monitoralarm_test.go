@@ -88,6 +88,24 @@ func TestMonitorFollowsEpochs(t *testing.T) {
 	}
 }
 
+// A key is read whatever its base64 looks like.
+func TestLedgerKeyHasAPlusInIt(t *testing.T) {
+	plus := 0
+	for seed := range byte(100) {
+		l := newLiar(t, merkle.SHA256, seed)
+		if strings.Count(l.key, "+") > 2 {
+			plus++
+		}
+		k, err := newLedgerKey(l.key)
+		if err != nil || !bytes.Equal(k.public, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)).Public().(ed25519.PublicKey)) {
+			t.Errorf("%s: %x: %v", l.key, k.public, err)
+		}
+	}
+	if plus == 0 {
+		t.Error("no key has a plus in its base64")
+	}
+}
+
 // Another name, hash or key is no epoch of this ledger.
 func TestMonitorTakesNoForeignEpoch(t *testing.T) {
 	w := startWatched(t, newLiar(t, merkle.SHA256, 1))

@@ -81,8 +81,9 @@ func newLedgerKey(key string) (k ledgerKey, err error) {
 	if k.name, _, k.kind, err = merkle.ParseOrigin(k.first.Name()); err != nil {
 		return k, fmt.Errorf("read --key: %w", err)
 	}
-	algorithmAndKey, err := base64.StdEncoding.DecodeString(line[strings.LastIndexByte(line, '+')+1:])
-	if err != nil || len(algorithmAndKey) < 2 {
+	parts := strings.SplitN(line, "+", 3) // name, hash, and base64, which may have a plus in it
+	algorithmAndKey, err := base64.StdEncoding.DecodeString(parts[len(parts)-1])
+	if err != nil || len(parts) != 3 || len(algorithmAndKey) < 2 {
 		return k, errors.New("read --key: it is not a verifier key")
 	}
 	k.public = algorithmAndKey[1:]
