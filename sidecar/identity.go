@@ -4,8 +4,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -118,36 +116,6 @@ func (h *home) loadRevocations(c *Config, id *Identity) error {
 	return nil
 }
 
-// newNodeKey makes an Ed25519 key as PEM, PKCS #8.
-func newNodeKey() ([]byte, error) {
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("make node key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("make node key: %w", err)
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
-}
-
-// parseNodeKey reads what newNodeKey writes. Its errors do not quote the file.
-func parseNodeKey(text []byte) (ed25519.PrivateKey, error) {
-	block, rest := pem.Decode(text)
-	if block == nil || block.Type != "PRIVATE KEY" || len(rest) > 0 {
-		return nil, errors.New("read node.key: it is not one PEM block PRIVATE KEY: restore it from a backup")
-	}
-	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-	if err != nil {
-		return nil, errors.New("read node.key: it does not decode: restore it from a backup")
-	}
-	node, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, errors.New("read node.key: it is not an Ed25519 key")
-	}
-	return node, nil
-}
-
 // token sees to it that this uid has a token for this log: in the home, or, where
 // the keys live in memory, in the identity. A token in the home that is for this
 // log is left as it is: somebody may have narrowed or revoked it on purpose.
@@ -205,15 +173,6 @@ func mintOwn(ring *capability.Keyring, logID [16]byte) (capability.Token, error)
 		return capability.Token{}, err
 	}
 	return capability.Mint(key, capability.CaveatLog(logID), ops, kinds, uid)
-}
-
-// tellVerifyKey writes the key for remote readers.
-func (h *home) tellVerifyKey(line string) error {
-	path, text := h.path(vkeyFile), []byte(line+"\n")
-	if before, err := os.ReadFile(path); err == nil && string(before) == string(text) {
-		return nil
-	}
-	return writeFile(path, text, 0o644)
 }
 
 // certificate loads the configured pair, or the one in the home, or makes one.

@@ -37,7 +37,7 @@ func LoadKeyring(path string) (*capability.Keyring, error) {
 	defer clear(text)
 	ring, err := capability.ParseKeyring(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w: restore it from a backup, or mend it by hand", path, err)
 	}
 	return ring, nil
 }

@@ -62,3 +62,24 @@ func (s *Sidecar) logStart() {
 	}
 	s.log.Info("ready", fields...)
 }
+
+// rareWarning logs the same warning once in warningPause at most, with the number of those that it left out
+// since: whoever knocks at the door writes no faster into the log. It is used by one goroutine.
+type rareWarning struct {
+	log  *zap.Logger
+	what string
+
+	next time.Time // before it nothing is logged
+	left uint64
+}
+
+const warningPause = time.Second
+
+func (w *rareWarning) warn(now time.Time, err error) {
+	if now.Before(w.next) {
+		w.left++
+		return
+	}
+	w.log.Warn(w.what, zap.Error(err), zap.Uint64("left_out", w.left))
+	w.next, w.left = now.Add(warningPause), 0
+}

@@ -3,11 +3,15 @@ package sidecar
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 func TestLogFormats(t *testing.T) {
@@ -45,5 +49,21 @@ func TestLogFormats(t *testing.T) {
 				t.Errorf("%+v: %s", test, line)
 			}
 		}
+	}
+}
+
+// TestRareWarning: a hundred warnings a second are one, which counts those that it stands for.
+func TestRareWarning(t *testing.T) {
+	core, seen := observer.New(zap.WarnLevel)
+	w, start := rareWarning{log: zap.New(core), what: "connection refused"}, time.Unix(0, 0)
+	for at := time.Duration(0); at < 3*time.Second; at += 10 * time.Millisecond {
+		w.warn(start.Add(at), syscall.EMFILE)
+	}
+	var left []uint64
+	for _, entry := range seen.All() {
+		left = append(left, entry.ContextMap()["left_out"].(uint64))
+	}
+	if !slices.Equal(left, []uint64{0, 99, 99}) {
+		t.Errorf("left out: %v", left)
 	}
 }

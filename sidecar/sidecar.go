@@ -224,6 +224,7 @@ func (s *Sidecar) acceptLoop() {
 	if len(policy.UIDs)+len(policy.GIDs) > 0 {
 		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
 	}
+	failed, denied := rareWarning{log: s.log, what: "connection refused"}, rareWarning{log: s.log, what: "connection denied"}
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -231,7 +232,7 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err != nil {
 			s.metrics.denied()
-			s.log.Warn("connection refused", zap.Error(err))
+			failed.warn(time.Now(), err)
 			if refused := new(peercred.RefusedError); !errors.As(err, &refused) {
 				time.Sleep(acceptPause) // out of descriptors, perhaps: do not spin
 			}
@@ -239,7 +240,7 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err := policy.Check(peer); err != nil {
 			s.metrics.denied()
-			s.log.Warn("connection denied", zap.Error(err))
+			denied.warn(time.Now(), err)
 			turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,7 +47,7 @@ func simSetting(t *testing.T, name string, otherwise uint64) uint64 {
 
 // TestSimulatedSidecar runs sidecars on a file system in memory that remembers what was synced, with
 // sessions over pipes in memory, under a clock that is not the machine's: SIM_SIDECAR_CRASHES crashes,
-// 40 unless told, from SIM_SEED, else from the clock. Several clients with retries append over
+// 40 unless told, from SIM_SEED, else from the clock, and ledger SIM_LEDGER of it. Several clients with retries append over
 // connections that are cut and stall; the power goes behind a file operation; sidecars stop, start
 // with another configuration, read keys again, and run out of space. Each crash and each stop is held
 // against the journals of the clients, and audited. The seed decides; the order in which goroutines
@@ -60,12 +61,17 @@ func TestSimulatedSidecar(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	w := &simWorld{Rand: rand.New(rand.NewPCG(seed, 0x736964)), home: filepath.Join(dir, "h")}
+	w := &simWorld{home: filepath.Join(dir, "h"), seed: seed, first: int(simSetting(t, "SIM_LEDGER", 1))}
 	w.out.Refused = map[string]int{}
+	defer w.watch()()
 	synctest.Test(t, func(t *testing.T) {
-		for w.out.Crashes < crashes {
+		for told := 0; w.out.Crashes < crashes; {
 			if err := w.ledger(crashes); err != nil {
-				t.Fatalf("SIM_SEED=%d, ledger %d, life %d: %v", seed, w.out.Ledgers, w.out.Lives, err)
+				t.Fatalf("%s: %v", w.place(), err)
+			}
+			if w.out.Crashes >= told+simTellEvery {
+				told = w.out.Crashes
+				t.Logf("%s: %d crashes, %d entries acknowledged", w.place(), w.out.Crashes, w.out.Entries)
 			}
 		}
 	})
@@ -80,13 +86,68 @@ func TestSimulatedSidecar(t *testing.T) {
 
 // simWorld is what lasts beyond the lives of sidecars.
 type simWorld struct {
-	*rand.Rand
-	home string // of the keys alone
-	out  simCount
+	*rand.Rand        // of the ledger under way: it follows from the seed and the ledger's number
+	home       string // of the keys alone
+	seed       uint64
+	first      int // number of the ledger to begin with
+	out        simCount
+	at         atomic.Pointer[string] // place, for watch
+}
+
+// simTellEvery is after how many crashes a simulation says how far it is.
+const simTellEvery = 200
+
+// A life ends within simLifeMax of its own clock and simStuckMax of the machine's, of which it takes some
+// hours and some milliseconds at most: what takes longer hangs.
+const (
+	simLifeMax  = 48 * time.Hour
+	simStuckMax = 3 * time.Minute
+)
+
+// place says where the simulation is, in the words that repeat it from there.
+func (w *simWorld) place() string {
+	return fmt.Sprintf("SIM_SEED=%d SIM_LEDGER=%d, life %d", w.seed, w.first+w.out.Ledgers-1, w.out.Lives)
+}
+
+// lives notes that another life begins, and returns what is to be called at its end: a life whose own
+// clock runs on without end is a panic that says which.
+func (w *simWorld) lives() func() bool {
+	w.out.Lives++
+	place := w.place()
+	w.at.Store(&place)
+	return time.AfterFunc(simLifeMax, func() { simStuck(place, simLifeMax, "of its own clock") }).Stop
+}
+
+// watch is called outside of the simulation: a life in which the machine's clock alone runs on is a panic
+// too.
+func (w *simWorld) watch() (stop func()) {
+	done := make(chan struct{})
+	go func() {
+		for before := (*string)(nil); ; {
+			select {
+			case <-done:
+				return
+			case <-time.After(simStuckMax):
+			}
+			now := w.at.Load()
+			if now != nil && now == before {
+				simStuck(*now, simStuckMax, "of the machine's clock")
+			}
+			before = now
+		}
+	}()
+	return func() { close(done) }
+}
+
+// simStuck ends the process with the stacks of all goroutines.
+func simStuck(place string, after time.Duration, clock string) {
+	stacks := make([]byte, 4<<20)
+	panic(fmt.Sprintf("%s hangs after %v %s\n%s", place, after, clock, stacks[:runtime.Stack(stacks, true)]))
 }
 
 // ledger lets one ledger live several times, and a last time to settle what is unresolved.
 func (w *simWorld) ledger(crashes int) error {
+	w.Rand = rand.New(rand.NewPCG(w.seed, uint64(w.first+w.out.Ledgers)))
 	w.out.Ledgers++
 	fs := store.NewCrashFS()
 	network := &simNet{random: rand.New(rand.NewPCG(w.Uint64(), 1)), open: map[*simConn]struct{}{}, out: &w.out}
@@ -147,7 +208,7 @@ func (w *simWorld) start(fs *store.FS) (*Sidecar, error) {
 // life runs one sidecar under the load until its power goes or it is stopped, and returns what the
 // next begins with.
 func (w *simWorld) life(fs *store.FS, network *simNet, load *sidecartest.Load) (*store.FS, error) {
-	w.out.Lives++
+	defer w.lives()()
 	outage := &outage{fs: fs, network: network, gone: make(chan struct{}), percent: []int{0, 25, 50, 75, 100}[w.IntN(5)], seed: w.Uint64()}
 	if w.IntN(4) > 0 {
 		outage.at = 1 + w.IntN(400)
@@ -236,7 +297,7 @@ func (w *simWorld) check(left *store.FS, load *sidecartest.Load) error {
 // settle starts the ledger a last time, has the clients send again what is unresolved, stops it, and
 // audits it.
 func (w *simWorld) settle(fs *store.FS, network *simNet, load *sidecartest.Load) error {
-	w.out.Lives++
+	defer w.lives()()
 	fs.SetDiskUsage(1<<40, 1<<40)
 	s, err := w.start(fs)
 	if err != nil {

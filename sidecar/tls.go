@@ -27,6 +27,9 @@ const (
 	// selfSignedFor is how long a certificate of our own making is valid. It is
 	// trusted because its reader was handed it, not for its dates.
 	selfSignedFor = 10 * 365 * 24 * time.Hour
+	// selfSignedBefore is how long before it was made it is valid, for clocks that are behind.
+	selfSignedBefore = time.Hour
+	selfSignedName   = "ron-ledger"
 )
 
 // certificates holds the certificate that new TLS connections get. Where it comes
@@ -95,7 +98,7 @@ func (c *certificates) reload() error {
 	if bytes.Equal(certPEM, c.certPEM) && bytes.Equal(keyPEM, c.keyPEM) {
 		return nil
 	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	pair, err := checkedPair(certPEM, keyPEM)
 	if err != nil {
 		return fmt.Errorf("read certificate %s with key %s: %w", c.certFile, c.keyFile, err)
 	}
@@ -134,11 +137,55 @@ func loadCertificate(certFile, keyFile string) (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	pair, err := checkedPair(certPEM, keyPEM)
 	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("read certificate %s with key %s: %w", certFile, keyFile, err)
+		return tls.Certificate{}, fmt.Errorf("read certificate %s with key %s: %w: restore both from where they were made, "+
+			"or, in the home, remove both for new ones, which readers then have to be handed", certFile, keyFile, err)
 	}
 	return pair, nil
+}
+
+// checkedPair decodes a certificate with its key, which have to fit, and checks what signatures can be
+// checked here: those that the file has the signer of, and that of a certificate of our own making. What
+// fails was damaged, and no reader would take it.
+func checkedPair(certPEM, keyPEM []byte) (tls.Certificate, error) {
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	chain := make([]*x509.Certificate, len(pair.Certificate))
+	for i, der := range pair.Certificate {
+		if chain[i], err = x509.ParseCertificate(der); err != nil {
+			return tls.Certificate{}, err
+		}
+	}
+	for i, c := range chain {
+		signer := c
+		switch {
+		case i+1 < len(chain) && bytes.Equal(c.RawIssuer, chain[i+1].RawSubject):
+			signer = chain[i+1]
+		case !bytes.Equal(c.RawIssuer, c.RawSubject) && !ourOwn(c):
+			continue // its signer is elsewhere
+		}
+		if err := signer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
+			return tls.Certificate{}, fmt.Errorf("the signature on the certificate of %q is not right, so it is damaged: %w", c.Subject.CommonName, err)
+		}
+	}
+	return pair, nil
+}
+
+// ourOwn tells a certificate of selfSigned by any two of three marks, one of which may be damaged.
+func ourOwn(c *x509.Certificate) bool {
+	marks := 0
+	for _, has := range []bool{
+		c.Subject.CommonName == selfSignedName, c.Issuer.CommonName == selfSignedName,
+		c.NotAfter.Sub(c.NotBefore) == selfSignedFor+selfSignedBefore,
+	} {
+		if has {
+			marks++
+		}
+	}
+	return marks > 1
 }
 
 // selfSigned makes a certificate and its key, both PEM, for localhost, the two
@@ -153,8 +200,8 @@ func selfSigned(host string, now time.Time) (certPEM, keyPEM []byte, err error) 
 		return nil, nil, fmt.Errorf("make a certificate: %w", err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial, Subject: pkix.Name{CommonName: "ron-ledger"},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(selfSignedFor),
+		SerialNumber: serial, Subject: pkix.Name{CommonName: selfSignedName},
+		NotBefore: now.Add(-selfSignedBefore), NotAfter: now.Add(selfSignedFor),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		BasicConstraintsValid: true,
 		DNSNames:              []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},

@@ -61,7 +61,8 @@ func decodeHeadSlot(b []byte) HeadSlot {
 
 // createHead writes a head file that holds what is known, which for a new ledger is that the log is
 // empty. The file gets its full length here, so that a full disk cannot keep a slot from being
-// written later.
+// written later. It is known in both slots: the writes of different slots are not ordered on the
+// disk, and a crash may lose the first one where it tears the second.
 func createHead(fsys vfs.FS, dir string, known HeadSlot) error {
 	if err := writeFileAtomically(fsys, dir, headName, encodeHead(known)); err != nil {
 		return fmt.Errorf("create head file in %s: %w", dir, err)
@@ -69,13 +70,14 @@ func createHead(fsys vfs.FS, dir string, known HeadSlot) error {
 	return nil
 }
 
-// encodeHead returns a head file that holds one slot, or none where nothing is known.
+// encodeHead returns a head file with what is known in both slots, or in none where nothing is.
 func encodeHead(known HeadSlot) []byte {
 	b := make([]byte, headFileSize)
 	if known.Known {
 		var slot [headSlotSize]byte
 		encodeHeadSlot(&slot, known.Count, known.Seq, &known.Root)
-		copy(b[known.Count%2*headSlotStride:], slot[:])
+		copy(b, slot[:])
+		copy(b[headSlotStride:], slot[:])
 	}
 	return b
 }

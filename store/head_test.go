@@ -1,6 +1,8 @@
 package store
 
 import (
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -64,5 +66,38 @@ func TestHeadFile(t *testing.T) {
 				t.Fatalf("head after one more commit: %+v", h)
 			}
 		})
+	}
+}
+
+// TestHeadFileTornAtOnce crashes amid each of the first writes of the head file, while those before it
+// are not synced and may be lost or not: what is left always tells how far the log got at least.
+func TestHeadFileTornAtOnce(t *testing.T) {
+	const writes = 4
+	for at := 1; at <= writes; at++ {
+		for seed := range uint64(12) {
+			fs, n := NewCrashFS(), 0
+			var crashed *FS
+			var armed atomic.Bool
+			s := open(t, Options{FS: fs.Inject(func(op Op) Fault {
+				if !armed.Load() || op.Name != "write" || !strings.HasSuffix(op.Path, "/"+headName) {
+					return Fault{}
+				}
+				if n++; n != at {
+					return Fault{}
+				}
+				return Fault{Part: op.Bytes / 2, Between: func() { crashed = fs.CrashClone(50, seed) }}
+			})})
+			armed.Store(true)
+			l := newLedger(1)
+			for range writes {
+				mustAppend(t, s, l.commit(10, 200))
+			}
+			closeStore(t, s)
+			after := open(t, Options{FS: crashed})
+			if h := after.Head(); !h.Known || h.Seq >= uint64(at)*10 {
+				t.Errorf("seed %d, amid write %d: %+v", seed, at, h)
+			}
+			closeStore(t, after)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package capability
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ const (
 	keyringBytesMax = 64 << 10
 	secretBytes     = 32
 	keyFields       = 5
+	sumWord         = "sum "
+	sumBytes        = 8
 )
 
 // KeyState says what a key is still good for.
@@ -71,9 +74,12 @@ func (k Key) Format(w fmt.State, _ rune) { _, _ = io.WriteString(w, k.String()) 
 //	ron-ledger-keyring 1
 //	# KID, created, state, secret
 //	key 0011223344556677 2030-01-02T03:04:05Z active 64 hex digits
+//	sum 16 hex digits
 //
 // Fields are separated by single spaces. Lines that are empty or begin with # are for
-// people. A keyring holds at most 64 keys and 64 KiB. It is not safe for concurrent
+// people. The last line is the beginning of the SHA-256 of all key lines with their ends: a damaged
+// secret would be another secret, and refuse good tokens. Where people write the file it may be
+// left out. A keyring holds at most 64 keys and 64 KiB. It is not safe for concurrent
 // change: make another and swap them. The zero Keyring is empty and ready.
 type Keyring struct {
 	keys []Key
@@ -86,7 +92,7 @@ func ParseKeyring(text []byte) (*Keyring, error) {
 		return nil, fmt.Errorf("parse keyring: it has %d bytes, at most %d are allowed", len(text), keyringBytesMax)
 	}
 	ring := new(Keyring)
-	headerSeen := false
+	headerSeen, summed := false, false
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
@@ -98,6 +104,14 @@ func ParseKeyring(text []byte) (*Keyring, error) {
 			return nil, fmt.Errorf("parse keyring: line %d: expected %q", number, keyringHeader)
 		case !headerSeen:
 			headerSeen = true
+			continue
+		case summed:
+			return nil, fmt.Errorf("parse keyring: line %d: behind the sum nothing follows", number)
+		case strings.HasPrefix(line, sumWord):
+			if summed = true; line != ring.sum() {
+				return nil, fmt.Errorf("parse keyring: line %d: the sum is not that of the keys: the file is damaged; "+
+					"where it was changed by hand, take the line of the sum out", number)
+			}
 			continue
 		}
 		key, err := parseKey(line)
@@ -143,10 +157,23 @@ func parseKey(line string) (key Key, err error) {
 func (r *Keyring) Marshal() []byte {
 	var file bytes.Buffer
 	fmt.Fprintf(&file, "%s\n# KID, created, state, secret\n", keyringHeader)
-	for _, key := range r.keys {
-		fmt.Fprintf(&file, "key %v %s %v %s\n", key.KID, timeWord(key.Created), key.State, hex.EncodeToString(key.secret()))
-	}
+	r.writeKeys(&file)
+	fmt.Fprintln(&file, r.sum())
 	return file.Bytes()
+}
+
+// writeKeys writes the lines of the keys.
+func (r *Keyring) writeKeys(w io.Writer) {
+	for _, key := range r.keys {
+		fmt.Fprintf(w, "key %v %s %v %s\n", key.KID, timeWord(key.Created), key.State, hex.EncodeToString(key.secret()))
+	}
+}
+
+// sum is the line behind the keys.
+func (r *Keyring) sum() string {
+	hash := sha256.New()
+	r.writeKeys(hash)
+	return sumWord + hex.EncodeToString(hash.Sum(nil)[:sumBytes])
 }
 
 // Add puts a key behind the others. A KID that is there already is an error, and so

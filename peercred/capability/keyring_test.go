@@ -98,11 +98,39 @@ func TestParseKeyringRefuses(t *testing.T) {
 	for i := range keyringKeysMax {
 		must(t, ring.Add(GenerateKey(int64(i))))
 	}
-	many.Write(ring.Marshal())
-	extra := GenerateKey(1)
-	many.Write((&Keyring{keys: []Key{extra}}).Marshal()[len(new(Keyring).Marshal()):])
-	if _, err := ParseKeyring(many.Bytes()); err == nil {
-		t.Error("65 keys were read")
+	many.WriteString(header)
+	ring.writeKeys(&many)
+	(&Keyring{keys: []Key{GenerateKey(1)}}).writeKeys(&many)
+	if _, err := ParseKeyring(many.Bytes()); err == nil || !strings.Contains(err.Error(), "64 keys already") {
+		t.Errorf("65 keys were read: %v", err)
+	}
+}
+
+// TestKeyringSum: every bit of a keyring that was written by Marshal is either without meaning or missed.
+func TestKeyringSum(t *testing.T) {
+	ring := testRing(t, testKey, GenerateKey(7))
+	must(t, ring.Retire(testKey.KID))
+	text := ring.Marshal()
+	for at := range text {
+		for bit := range 8 {
+			text[at] ^= 1 << bit
+			if other, err := ParseKeyring(text); err == nil && !bytes.Equal(other.Marshal(), ring.Marshal()) {
+				t.Errorf("bit %d of byte %d makes another keyring: %v", bit, at, other)
+			}
+			text[at] ^= 1 << bit
+		}
+	}
+	lines := bytes.SplitAfter(text, []byte("\n"))
+	sum := lines[len(lines)-2]
+	if _, err := ParseKeyring(append(bytes.Clone(text), lines[3]...)); err == nil || !strings.Contains(err.Error(), "behind the sum") {
+		t.Errorf("a key behind the sum: %v", err)
+	}
+	fewer := bytes.Join([][]byte{lines[0], lines[2], sum}, nil)
+	if _, err := ParseKeyring(fewer); err == nil || !strings.Contains(err.Error(), "take the line of the sum out") {
+		t.Errorf("a key is missing: %v", err)
+	}
+	if other, err := ParseKeyring(fewer[:len(fewer)-len(sum)]); err != nil || len(other.Keys()) != 1 {
+		t.Errorf("changed by hand, without a sum: %v", err)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Binaries are the two programs, built once for a test run as users build them.
+// Binaries are the two names of the program, built once for a test run as `just build` does.
 type Binaries struct {
 	Daemon string // ron-ledgerd
 	CLI    string // ledgerctl
@@ -21,8 +21,8 @@ var built struct {
 	err  error
 }
 
-// Build returns the programs, built from the working tree. RemoveBuilt removes
-// them: a TestMain that uses Build calls it at its end.
+// Build returns the program, built from the working tree. RemoveBuilt removes
+// it: a TestMain that uses Build calls it at its end.
 func Build(t testing.TB) Binaries {
 	t.Helper()
 	built.once.Do(func() { built.dir, built.err = build() })
@@ -37,13 +37,13 @@ func build() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	module := "github.com/rustyonions/ron-ledger/"
-	command := exec.Command("go", "build", "-o", dir+"/", module+"sidecar/ron-ledgerd", module+"tools/ledgerctl")
+	program := filepath.Join(dir, "ledgerctl")
+	command := exec.Command("go", "build", "-o", program, "github.com/rustyonions/ron-ledger/tools/ledgerctl")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if output, err := command.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("build the programs: %w\n%s", err, output)
+		return dir, fmt.Errorf("build the program: %w\n%s", err, output)
 	}
-	return dir, nil
+	return dir, os.Link(program, filepath.Join(dir, "ron-ledgerd"))
 }
 
 // RemoveBuilt removes what Build made.

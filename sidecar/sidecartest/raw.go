@@ -2,8 +2,10 @@ package sidecartest
 
 import (
 	"encoding/binary"
+	"errors"
 	"io"
 	"net"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +22,10 @@ type Raw struct {
 func DialRaw(t testing.TB, socket string) *Raw {
 	t.Helper()
 	conn, err := net.Dial("unix", socket)
+	for began := time.Now(); errors.Is(err, syscall.EAGAIN) && time.Since(began) < 20*time.Second; {
+		time.Sleep(time.Millisecond) // the listener's backlog is full: the kernel makes nobody wait
+		conn, err = net.Dial("unix", socket)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

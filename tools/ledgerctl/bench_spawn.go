@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime/pprof"
 	"syscall"
@@ -19,27 +18,26 @@ import (
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// benchServerCommand runs a sidecar in a process of its own, so that its CPU and
-// memory can be told from those of the load. It ends when its input does, and so
+// benchServerCommand runs the sidecar, as ron-ledgerd is, in a process of its own, so that
+// its CPU and memory can be told from those of the load. It ends when its input does, and so
 // with the bench, however that ends.
 func (a *app) benchServerCommand() *cobra.Command {
 	var cpuProfile string
 	cmd := &cobra.Command{
 		Use: "serve", Short: "run the sidecar of a bench", Hidden: true, Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			config, err := sidecar.Load(args, os.Environ())
-			if err != nil {
-				return err
-			}
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM)
-			defer stop()
-			ctx, cancel := context.WithCancel(ctx)
+			ctx, cancel := context.WithCancel(cmd.Context())
 			defer cancel()
 			go func() {
 				_, _ = io.Copy(io.Discard, a.stdin) // its end is what counts
 				cancel()
 			}()
-			return profiled(cpuProfile, func() error { return sidecar.Run(ctx, config) })
+			return profiled(cpuProfile, func() error {
+				if status := sidecar.Main(ctx, args); status != 0 {
+					return fmt.Errorf("the sidecar ended with status %d", status)
+				}
+				return nil
+			})
 		},
 	}
 	cmd.Flags().StringVar(&cpuProfile, "cpuprofile", "", "write a CPU profile to this file")
@@ -93,7 +91,7 @@ func spawnServer(ctx context.Context, p *benchPlan, stderr io.Writer) (s *benchS
 	}
 	s.process = exec.Command(program, "bench", "serve", "--cpuprofile", p.cpuProfile, "--",
 		"--home", s.home, "--profile", p.node, "--https", "127.0.0.1:0", "--log-level", "warn")
-	s.process.Stdout, s.process.Stderr = stderr, stderr
+	s.process.Stderr = stderr
 	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for the bench, which stops it in order
 	if s.leash, err = s.process.StdinPipe(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start a sidecar: %w", err), os.RemoveAll(s.home))

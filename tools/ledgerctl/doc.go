@@ -12,6 +12,9 @@
 //	3  append and the single entries: some entries were rejected
 //	4  verify, recover, proofs: what was checked is not so
 //
+// Called by the name ron-ledgerd it is the sidecar and nothing else: one file has both
+// names, since demo and bench hold a sidecar anyway.
+//
 // Output goes to stdout and is the same on a terminal and in a pipe; progress and
 // errors go to stderr. Large reads and large files stream.
 package main

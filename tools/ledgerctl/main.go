@@ -7,13 +7,20 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
+
+	"github.com/rustyonions/ron-ledger/sidecar"
 )
 
 func main() { os.Exit(run()) }
 
-// run carries out the command line and returns the exit status.
+// run carries out the command line and returns the exit status. Under the name of the
+// sidecar it is the sidecar, and no command of ledgerctl is within reach.
 func run() int {
+	if filepath.Base(os.Args[0]) == sidecar.Name {
+		return sidecar.Main(context.Background(), os.Args[1:])
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	a := &app{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, env: os.Getenv}

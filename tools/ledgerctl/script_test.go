@@ -1,13 +1,10 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -15,29 +12,13 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
-
-	"github.com/rustyonions/ron-ledger/sidecar"
 )
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"ledgerctl":   main,
-		"ron-ledgerd": runSidecar,
+		"ron-ledgerd": main, // which goes by the name
 	})
-}
-
-// runSidecar is ron-ledgerd without its greeting.
-func runSidecar() {
-	config, err := sidecar.Load(os.Args[1:], os.Environ())
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-		defer stop()
-		err = sidecar.Run(ctx, config)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(exitFailure)
-	}
 }
 
 // TestScripts runs the files below testdata/script against a sidecar each.
