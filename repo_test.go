@@ -41,7 +41,8 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake"},
+	"tools/ledgerctl/intake":   {"wire"},
 	"k8s/example":              {"wire/client", "wire"},
 }
 

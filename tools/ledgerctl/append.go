@@ -18,6 +18,8 @@ import (
 type appendFlags struct {
 	batch, inflight, connections int
 	rejects, receipts, idemID    string
+	format, mapping              string
+	outside                      []string
 	retry                        time.Duration
 	atomic, judgeAgain           bool
 }
@@ -41,13 +43,22 @@ it is sent, nothing of it or behind it.
 Sending a file again books nothing twice: lines with a nonce come back as duplicates,
 and lines that were rejected are not judged anew where later ones are booked. When the connection breaks, what was not answered is sent again for up to --retry.
 
+Files that others write are read as well. A name that ends in .csv or .tsv, or --format csv,
+wants a --mapping, which says which column goes where: configs/import-bank.toml is an example.
+One that ends in .journal, .hledger, .ledger or .beancount, or --format journal, is read as
+simple transactions: two postings of one amount, with --scale digits behind the point. There
+an account of --outside is no account of the ledger: what comes from it is minted, what goes
+to it is burned. Either gives an entry the same nonce each time.
+
 With --receipts a receipt (see ledgerctl receipt) is written as DIR/SEQ.receipt for
 every line that is in the ledger, duplicates too, when all is answered.
 
 With --json the summary is one object: accepted, duplicate, rejected, last_seq, root,
 size, resent.`,
-		Example: "  ledgerctl append entries.jsonl.gz --rejects rejects.jsonl\n  zcat entries.jsonl.gz | ledgerctl append - --json",
-		Args:    between(0, 1),
+		Example: "  ledgerctl append entries.jsonl.gz --rejects rejects.jsonl\n  zcat entries.jsonl.gz | ledgerctl append - --json\n" +
+			"  ledgerctl append trans.csv --mapping configs/import-bank.toml\n" +
+			"  ledgerctl append 2026.journal --scale 2 --outside equity,income",
+		Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path := "-"
 			if len(args) == 1 {
@@ -66,6 +77,9 @@ size, resent.`,
 	flags.IntVar(&f.batch, "batch", f.batch, "entries in a request")
 	flags.IntVar(&f.inflight, "inflight", f.inflight, "requests under way at once")
 	flags.IntVar(&f.connections, "connections", f.connections, "connections that take turns")
+	flags.StringVar(&f.format, "format", "", "jsonl, csv or journal (default by the name, else jsonl)")
+	flags.StringVar(&f.mapping, "mapping", "", "file that maps the columns of a CSV file, TOML")
+	flags.StringSliceVar(&f.outside, "outside", nil, "accounts of a journal that are not in the ledger, with all below them")
 	flags.StringVar(&f.rejects, "rejects", "", "write rejected lines to this file as JSON Lines: line, reason, detail, entry")
 	flags.StringVar(&f.receipts, "receipts", "", "write a receipt for each accepted line and duplicate into this folder")
 	flags.DurationVar(&f.retry, "retry", f.retry, "how long to try again when the sidecar is busy or away")
@@ -79,6 +93,9 @@ func (a *app) append(ctx context.Context, path string, f *appendFlags) error {
 	in, err := a.openInput(path)
 	if err != nil {
 		return err
+	}
+	if err := a.chooseFormat(in, f); err != nil {
+		return errors.Join(err, in.close())
 	}
 	return errors.Join(a.appendFrom(ctx, in, f), in.close())
 }

@@ -92,6 +92,9 @@ func (a *app) accountsCommand() *cobra.Command {
 				if a.json {
 					return printJSON(w, map[string]string{"account": b.Account})
 				}
+				if a.tabular() {
+					return a.printCells(w, accountColumns, b.Account)
+				}
 				_, err := w.WriteString(b.Account + "\n")
 				return err
 			})

@@ -71,11 +71,7 @@ func (c *chunk) fill(in *input, size, bytes int) error {
 	c.lines = c.lines[:0]
 	var fields wire.Fields
 	for c.entries.Len() < size && c.entries.Size() <= bytes {
-		line, err := in.next()
-		if err != nil {
-			return err
-		}
-		if err := in.locate(wire.ParseJSONEntry(line, &fields, lineDefaults)); err != nil {
+		if err := in.entry(&fields); err != nil {
 			return err
 		}
 		if err := in.locate(c.entries.Add(&fields)); err != nil {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // maxLine is the longest line of input, in bytes: many times what the longest
@@ -21,7 +23,8 @@ type input struct {
 	name   string // for errors
 	size   int64  // of the file in bytes, as it is on disk; 0: not known
 	taken  atomic.Int64
-	line   int // number of the line that next returned
+	line   int                      // number of the line that next returned
+	parse  func(*wire.Fields) error // reads the next entry; nil: each line is one, in JSON
 	lines  *bufio.Reader
 	closer io.Closer
 }

@@ -34,7 +34,9 @@ them out, key retire the old one, and key remove it when its last token has ende
 	}
 	key.AddCommand(
 		&cobra.Command{
-			Use: "list", Short: "print the keys, without their secrets", Example: "  ledgerctl key list", Args: exactly(0),
+			Use: "list", Short: "print the keys, without their secrets",
+			Long:    "List prints a line for each key: its id, when it was made, whether it is in use or\nretired, and which one mints. Secrets are never printed.",
+			Example: "  ledgerctl key list", Args: exactly(0),
 			RunE: func(*cobra.Command, []string) error {
 				path, err := a.keyringPath(keyring)
 				if err != nil {
@@ -44,19 +46,25 @@ them out, key retire the old one, and key remove it when its last token has ende
 			},
 		},
 		&cobra.Command{
-			Use: "add", Short: "make a key, which mints from now on", Example: "  ledgerctl key add", Args: exactly(0),
+			Use: "add", Short: "make a key, which mints from now on",
+			Long:    "Add makes a key that mints from now on. Tokens of the other keys stay valid until those\nare removed. A running sidecar takes it up by itself, at once with SIGHUP.",
+			Example: "  ledgerctl key add", Args: exactly(0),
 			RunE: change(true, "added", addKey),
 		},
 		&cobra.Command{
-			Use: "retire KID", Short: "let a key mint no more; its tokens stay valid", Example: "  ledgerctl key retire 0011223344556677",
-			Args: exactly(1),
+			Use: "retire KID", Short: "let a key mint no more; its tokens stay valid",
+			Long:    "Retire lets a key mint no more, while the tokens that it has minted stay valid: the step\nbetween add and remove when a key is exchanged.",
+			Example: "  ledgerctl key retire 0011223344556677",
+			Args:    exactly(1),
 			RunE: change(false, "retired", func(ring *capability.Keyring, kid capability.KID) (capability.KID, error) {
 				return kid, ring.Retire(kid)
 			}),
 		},
 		&cobra.Command{
-			Use: "remove KID", Short: "take a key away; its tokens end now", Example: "  ledgerctl key remove 0011223344556677",
-			Args: exactly(1),
+			Use: "remove KID", Short: "take a key away; its tokens end now",
+			Long:    "Remove takes a key away, and with it every token that it has minted, at the latest when\nthe sidecar reads its keyring again.",
+			Example: "  ledgerctl key remove 0011223344556677",
+			Args:    exactly(1),
 			RunE: change(false, "removed", func(ring *capability.Keyring, kid capability.KID) (capability.KID, error) {
 				return kid, ring.Remove(kid)
 			}),

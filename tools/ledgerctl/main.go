@@ -36,6 +36,9 @@ type app struct {
 
 	home, socket, tokenFile string
 	json                    bool
+	output                  string // json, table, tsv, csv; empty: lines for people
+	scale                   int    // digits behind the point of amounts, but in JSON
+	table                   *rowTable
 }
 
 // Exit statuses.

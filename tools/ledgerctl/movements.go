@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/intake"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -63,7 +64,7 @@ func (a *app) movementCommand(m movement) *cobra.Command {
 		Example: "  ledgerctl " + m.name + " " + m.example,
 		Args:    exactly(len(strings.Fields(m.use))),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			fields, err := m.fields(&f, args)
+			fields, err := m.fields(&f, args, a.scale)
 			if err != nil {
 				return err
 			}
@@ -83,7 +84,7 @@ func (a *app) movementCommand(m movement) *cobra.Command {
 }
 
 // fields makes the entry, as far as the command line says what is in it.
-func (m movement) fields(f *entryFlags, args []string) (*wire.Fields, error) {
+func (m movement) fields(f *entryFlags, args []string, scale int) (*wire.Fields, error) {
 	e := &wire.Fields{
 		Kind: m.kind, Account: args[0], Nonce: newNonce(), Timestamp: time.Now().UnixMilli(), Memo: []byte(f.memo),
 	}
@@ -104,7 +105,7 @@ func (m movement) fields(f *entryFlags, args []string) (*wire.Fields, error) {
 		}
 	}
 	if m.kind != wire.KindReverse {
-		amount, err := wire.ParseAmount(take())
+		amount, err := intake.Decimal(take(), scale)
 		if err != nil {
 			return nil, usageError{err}
 		}

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/term"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/intake"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -25,7 +27,12 @@ func (a *app) terminal(w io.Writer) bool {
 // what was read is shown.
 func (a *app) printing(print func(w *bufio.Writer) error) error {
 	w := bufio.NewWriter(a.stdout)
-	return errors.Join(print(w), w.Flush())
+	a.table = nil
+	err := print(w)
+	if a.table != nil {
+		err = errors.Join(err, a.table.finish())
+	}
+	return errors.Join(err, w.Flush())
 }
 
 // printJSON prints one value on one line.
@@ -49,21 +56,37 @@ func (a *app) printRow(w *bufio.Writer, row wire.EntriesRow) error {
 		_, err := w.Write(append(line, '\n'))
 		return err
 	}
+	if a.tabular() {
+		ref := ""
+		if fields.Kind.HasRef() {
+			ref = fields.Ref.String()
+		}
+		return a.printCells(w, entryColumns, strconv.FormatUint(row.Seq, 10), timeWord(row.TimeMs), fields.Kind.String(), fields.Account, fields.Counterparty,
+			a.amountText(fields.Amount), fields.Asset.String(), fields.Nonce.String(), ref)
+	}
 	accounts := fields.Account
 	if fields.Counterparty != "" {
 		accounts += " -> " + fields.Counterparty
 	}
 	_, err := fmt.Fprintf(w, "%8d  %s  %-8s  %s  %s  %s\n", row.Seq, timeWord(row.TimeMs), fields.Kind, fields.Nonce,
-		amountWord(fields.Amount, fields.Asset), accounts)
+		a.amountWord(fields.Amount, fields.Asset), accounts)
 	return err
 }
 
-// amountWord is an amount with its asset, if it has a name.
-func amountWord(amount wire.Amount, asset wire.Asset) string {
-	if asset == (wire.Asset{}) {
+// amountText is an amount in the scale that was asked for.
+func (a *app) amountText(amount wire.Amount) string {
+	if a.scale == 0 {
 		return amount.String()
 	}
-	return amount.String() + " " + asset.String()
+	return intake.Digits(intake.Big(amount), a.scale)
+}
+
+// amountWord is an amount with its asset, if it has a name.
+func (a *app) amountWord(amount wire.Amount, asset wire.Asset) string {
+	if asset == (wire.Asset{}) {
+		return a.amountText(amount)
+	}
+	return a.amountText(amount) + " " + asset.String()
 }
 
 // balanceJSON is what --json prints of a balance.
@@ -83,6 +106,9 @@ func (a *app) printBalance(w *bufio.Writer, b client.Balance) error {
 	if a.json {
 		return printJSON(w, asBalanceJSON(b))
 	}
-	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.Account, b.Available, b.Held, b.Asset)
+	if a.tabular() {
+		return a.printCells(w, balanceColumns, b.Account, a.amountText(b.Available), a.amountText(b.Held), b.Asset.String())
+	}
+	_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", b.Account, a.amountText(b.Available), a.amountText(b.Held), b.Asset)
 	return err
 }

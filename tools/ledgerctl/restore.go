@@ -138,7 +138,8 @@ func (a *app) restored(o *sidecar.RestoreOptions, run func() (sidecar.RestoreRep
 }
 
 func (a *app) archiveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "archive", Short: "look at the archive of a ledger"}
+	cmd := &cobra.Command{Use: "archive", Short: "look at the archive of a ledger",
+		Long: "Archive checks what the sidecar has written into its archive, segment by segment, without a\nsidecar. docs/BACKUP.md says how to restore from it."}
 	var key, log string
 	verify := &cobra.Command{
 		Use: "verify DIR", Short: "compute every root of an archive again",

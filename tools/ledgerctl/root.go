@@ -43,7 +43,10 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.home, "home", "", "folder of the ledger")
 	flags.StringVar(&a.socket, "socket", "", "socket of the sidecar (default HOME/ledger.sock)")
 	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token (default HOME/token)")
-	flags.BoolVar(&a.json, "json", false, "print JSON")
+	flags.BoolVar(&a.json, "json", false, "print JSON, the same as --output json")
+	flags.StringVar(&a.output, "output", "", "table, tsv or csv with a header, or json (default lines)")
+	flags.IntVar(&a.scale, "scale", 0, "digits behind the point of amounts, read and printed; JSON keeps whole numbers")
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkOutput(cmd) }
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
 		&cobra.Group{ID: groupProve, Title: "Prove:"}, &cobra.Group{ID: groupBackup, Title: "Back up and restore:"},
@@ -77,7 +80,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
-	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.versionCommand())
+	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 
 // unknownCommand is reached where the first word is no command.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -111,6 +112,9 @@ func (a *app) printRoots(ctx context.Context, source rootsSource, since, limit u
 func (a *app) printRoot(w *bufio.Writer, r rootJSON) error {
 	if a.json {
 		return printJSON(w, r)
+	}
+	if a.tabular() {
+		return a.printCells(w, rootColumns, strconv.FormatUint(r.Seq, 10), r.Root, timeWord(r.TS))
 	}
 	_, err := fmt.Fprintf(w, "%8d  %s  %s\n", r.Seq, r.Root, timeWord(r.TS))
 	return err

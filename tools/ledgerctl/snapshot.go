@@ -17,7 +17,8 @@ import (
 )
 
 func (a *app) snapshotCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "snapshot", Short: "copy a whole ledger into one file, and back"}
+	cmd := &cobra.Command{Use: "snapshot", Short: "copy a whole ledger into one file, and back",
+		Long: "Snapshot copies a running ledger into one file, checks such a file, and makes a home from\nit. docs/BACKUP.md says when to use it, and when the archive."}
 	cmd.AddCommand(a.snapshotCreateCommand(), a.snapshotVerifyCommand(), a.snapshotRestoreCommand())
 	return cmd
 }

@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/intake"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -20,8 +22,10 @@ func (a *app) statementCommand() *cobra.Command {
 		Use: "statement ACCOUNT", Short: "print the movements of an account",
 		Long: `Statement prints the opening balance, every movement and the closing balance of an
 account in one asset, found by a scan of the log. --since and --until are times of
-commits, by the clock of the sidecar.`,
-		Example: "  ledgerctl statement acct/100 --since 2026-01-01 --until 2026-02-01",
+commits, by the clock of the sidecar: 2026-01-31, 2026-01-31T12:00:00Z, 2026-01 for its
+first day, or in words: now, today, yesterday, monday (the last one), 90m ago,
+2 weeks ago, this month, last month, this year. Days begin at midnight UTC.`,
+		Example: "  ledgerctl statement acct/100 --since 2026-01-01 --until 2026-02-01\n  ledgerctl statement acct/100 --since yesterday --scale 2 --output table",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s := statement{account: args[0], entries: make(map[string]wire.Entry)}
@@ -30,8 +34,9 @@ commits, by the clock of the sidecar.`,
 			if s.asset, ok = wire.ParseAsset(asset); !ok {
 				return usagef("--asset %q: at most 8 of A-Z 0-9 . - are wanted", asset)
 			}
-			if s.sinceMs, err = parseTime(since, 0); err == nil {
-				s.untilMs, err = parseTime(until, 1<<62)
+			now := time.Now()
+			if s.sinceMs, err = parseTime(since, now, 0); err == nil {
+				s.untilMs, err = parseTime(until, now, 1<<62)
 			}
 			if err != nil {
 				return err
@@ -39,23 +44,10 @@ commits, by the clock of the sidecar.`,
 			return a.statement(cmd.Context(), &s)
 		},
 	}
-	cmd.Flags().StringVar(&since, "since", "", "first time, RFC 3339 or a date")
+	cmd.Flags().StringVar(&since, "since", "", "first time, a date or words")
 	cmd.Flags().StringVar(&until, "until", "", "time behind the last")
 	cmd.Flags().StringVar(&asset, "asset", "", "which asset (default the ledger's unnamed unit)")
 	return cmd
-}
-
-// parseTime reads a time or a date as Unix milliseconds.
-func parseTime(s string, absent int64) (ms int64, err error) {
-	if s == "" {
-		return absent, nil
-	}
-	for _, layout := range []string{time.RFC3339, time.DateTime, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UnixMilli(), nil
-		}
-	}
-	return 0, usagef("%q is no time: 2026-01-31 or 2026-01-31T12:00:00Z is wanted", s)
 }
 
 // statement follows one account in one asset through the log.
@@ -120,17 +112,23 @@ func (a *app) follow(w *bufio.Writer, s *statement, row wire.EntriesRow) error {
 			"available": effect.available.String(), "held": effect.held.String(), "balance": s.available.String(),
 		})
 	}
+	available, held := a.signed(&effect.available), a.signed(&effect.held)
+	if a.tabular() {
+		return a.printCells(w, statementColumns, strconv.FormatUint(row.Seq, 10), timeWord(row.TimeMs), entry.Kind().String(),
+			available, held, intake.Digits(&s.available, a.scale))
+	}
 	_, err := fmt.Fprintf(w, "%8d  %s  %-8s  %15s  %15s  %15s\n", row.Seq, timeWord(row.TimeMs), entry.Kind(),
-		signed(&effect.available), signed(&effect.held), &s.available)
+		available, held, intake.Digits(&s.available, a.scale))
 	return err
 }
 
 // signed is a change with its sign.
-func signed(n *big.Int) string {
+func (a *app) signed(n *big.Int) string {
+	text := intake.Digits(n, a.scale)
 	if n.Sign() > 0 {
-		return "+" + n.String()
+		return "+" + text
 	}
-	return n.String()
+	return text
 }
 
 // effect says what an entry does to the account.
@@ -178,6 +176,10 @@ func (a *app) printTotal(w *bufio.Writer, what string, s *statement) error {
 	if a.json {
 		return printJSON(w, map[string]string{what: s.available.String(), "held": s.held.String()})
 	}
-	_, err := fmt.Fprintf(w, "%s balance: available %s, held %s\n", what, &s.available, &s.held)
+	available, held := intake.Digits(&s.available, a.scale), intake.Digits(&s.held, a.scale)
+	if a.tabular() {
+		return a.printCells(w, statementColumns, "", "", what, "", held, available)
+	}
+	_, err := fmt.Fprintf(w, "%s balance: available %s, held %s\n", what, available, held)
 	return err
 }

@@ -55,6 +55,12 @@ func (a *app) printStatus(w *bufio.Writer, report []byte) error {
 		if json.Unmarshal(value, &text) == nil {
 			word = text
 		}
+		if a.tabular() {
+			if err := a.printCells(w, statusColumns, fmt.Sprint(name), word); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := fmt.Fprintf(w, "%-16s  %s\n", strings.ReplaceAll(fmt.Sprint(name), "_", " "), word); err != nil {
 			return err
 		}

@@ -14,6 +14,7 @@ import (
 func (a *app) tokenCommand() *cobra.Command {
 	token := &cobra.Command{
 		Use: "token", Short: "make, narrow, read and revoke capability tokens",
+		Long:    "A token says what its holder may do. Mint makes one from the root key, narrow takes rights\nfrom one without any key, inspect prints what one says, and revoke ends it.",
 		Example: "  ledgerctl token mint --caveat 'kind = Transfer' --expires 24h --out token",
 		Args:    unknownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
