@@ -56,23 +56,35 @@ func TestRetention(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	run(t, func(s *sidecar.Sidecar, c *client.Client, _ []byte) {
-		oldest = s.Status().Oldest
-		if oldest%256 != 1 || s.Status().Size-oldest < keep {
-			t.Errorf("kept from %d to %d", oldest, s.Status().Size)
-		}
-		checkPruned(t, c, oldest)
-		var file bytes.Buffer
-		if err := c.Snapshot(t.Context(), &file); err != nil {
-			t.Fatal(err)
-		}
-		other := filepath.Join(ShortDir(t), "other")
-		if r, err := sidecar.RestoreSnapshot(t.Context(), &file, &sidecar.RestoreOptions{Home: other}); err != nil || r.Epoch != 1 {
-			t.Fatalf("restore what was pruned: %+v: %v", r, err)
-		}
+	t.Run("pruned", func(t *testing.T) {
+		run(t, func(s *sidecar.Sidecar, c *client.Client, _ []byte) {
+			oldest = s.Status().Oldest
+			if oldest%256 != 1 || s.Status().Size-oldest < keep {
+				t.Errorf("kept from %d to %d", oldest, s.Status().Size)
+			}
+			checkPruned(t, c, oldest)
+			var file bytes.Buffer
+			if err := c.Snapshot(t.Context(), &file); err != nil {
+				t.Fatal(err)
+			}
+			other := filepath.Join(ShortDir(t), "other")
+			if r, err := sidecar.RestoreSnapshot(t.Context(), &file, &sidecar.RestoreOptions{Home: other}); err != nil || r.Epoch != 1 {
+				t.Fatalf("restore what was pruned: %+v: %v", r, err)
+			}
+		})
 	})
+	if t.Failed() {
+		return
+	}
 	if _, err := sidecar.Verify(t.Context(), home, nil); !errors.Is(err, verifier.ErrPruned) {
 		t.Fatalf("verified without the archive: %v", err)
+	}
+	// A new epoch here could not be archived: it is refused before anything is changed.
+	if _, err := sidecar.Diagnose(t.Context(), home, nil); !errors.Is(err, sidecar.ErrRecoverPruned) {
+		t.Fatalf("recover looks at a pruned home: %v", err)
+	}
+	if _, _, err := sidecar.AcceptLoss(t.Context(), home, 1, "a test", nil); !errors.Is(err, sidecar.ErrRecoverPruned) {
+		t.Fatalf("recover cuts a pruned home: %v", err)
 	}
 	report, err := sidecar.VerifyWithArchive(t.Context(), home, archived, nil, nil)
 	if err != nil || report.Size < oldest {
