@@ -1,6 +1,7 @@
 package ronledger_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,45 +14,100 @@ import (
 )
 
 var (
-	testedBlock = regexp.MustCompile("(?s)<!-- tested -->\n```sh\n(.*?)```")
+	testedBlock = regexp.MustCompile("(?s)<!-- tested(?:: exits with (\\d+))? -->\n```sh\n(.*?)```\n(?:\n```text\n(.*?)```)?")
 	exitComment = regexp.MustCompile(`\s+# exits with (\d+)$`)
 )
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if err := sidecartest.RemoveBuilt(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+// tour is a running sidecar, found by the commands of a document as a reader's would be: below HOME.
+type tour struct {
+	process     *sidecartest.Process
+	environment []string
+}
+
+func startTour(t *testing.T) *tour {
+	t.Helper()
+	bin := sidecartest.Build(t)
+	home := sidecartest.ShortDir(t)
+	state := filepath.Join(home, ".local", "state")
+	if err := os.MkdirAll(state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return &tour{
+		process: sidecartest.StartProcess(t, bin, filepath.Join(state, "ron-ledger")),
+		environment: append(os.Environ(), "HOME="+home, "XDG_STATE_HOME=", "RON_LEDGER_HOME=", "RON_LEDGER_SOCKET=", "RON_LEDGER_TOKEN=",
+			"PATH="+filepath.Dir(bin.CLI)+string(os.PathListSeparator)+os.Getenv("PATH")),
+	}
+}
+
+// run carries out a text of the shell and returns what it printed and its exit status.
+func (c *tour) run(text, dir string) (string, int) {
+	command := exec.Command("bash", "-euo", "pipefail", "-c", text)
+	command.Env, command.Dir = c.environment, dir
+	output, _ := command.CombinedOutput() // the status says how it ended
+	return string(output), command.ProcessState.ExitCode()
+}
+
+func (c *tour) end(t *testing.T) {
+	t.Helper()
+	if exit := c.process.Stop(); exit != 0 {
+		t.Errorf("ron-ledgerd exits with %d after SIGTERM\n%s", exit, c.process.Output())
+	}
+}
+
+func testedBlocks(t *testing.T, file string) [][]string {
+	t.Helper()
+	blocks := testedBlock.FindAllStringSubmatch(read(t, file), -1)
+	if len(blocks) == 0 {
+		t.Fatalf("%s: no block is marked <!-- tested -->", file)
+	}
+	return blocks
+}
 
 // TestDocsReadmeCommands carries out the commands of the README that are marked as
 // tested, in their order, on a sidecar of its own. A command exits with 0, or with
 // what the comment behind it says.
 func TestDocsReadmeCommands(t *testing.T) {
-	blocks := testedBlock.FindAllStringSubmatch(read(t, "README.md"), -1)
-	if len(blocks) == 0 {
-		t.Fatal("README.md: no block is marked <!-- tested -->")
-	}
-	bin := sidecartest.Build(t)
-	t.Cleanup(func() {
-		if err := sidecartest.RemoveBuilt(); err != nil {
-			t.Error(err)
-		}
-	})
-	state := sidecartest.ShortDir(t)
-	process := sidecartest.StartProcess(t, bin, filepath.Join(state, "ron-ledger"))
-	environment := append(os.Environ(), "XDG_STATE_HOME="+state, "RON_LEDGER_HOME=", "RON_LEDGER_SOCKET=", "RON_LEDGER_TOKEN=",
-		"PATH="+filepath.Dir(bin.CLI)+string(os.PathListSeparator)+os.Getenv("PATH"))
-	for _, block := range blocks {
-		for line := range strings.Lines(block[1]) {
+	c := startTour(t)
+	for _, block := range testedBlocks(t, "README.md") {
+		for line := range strings.Lines(block[2]) {
 			line = strings.TrimRight(line, "\n")
 			want := 0
 			if m := exitComment.FindStringSubmatch(line); m != nil {
 				want, _ = strconv.Atoi(m[1])
 			}
-			command := exec.Command("bash", "-c", line)
-			command.Env = environment
-			output, err := command.CombinedOutput()
-			if got := command.ProcessState.ExitCode(); got != want {
-				t.Errorf("README.md: %q exits with %d, want %d (%v)\n%s", line, got, want, err, output)
+			output, got := c.run(line, "")
+			if got != want {
+				t.Errorf("README.md: %q exits with %d, want %d\n%s", line, got, want, output)
 			}
 			t.Logf("%s\n%s", line, output)
 		}
 	}
-	if exit := process.Stop(); exit != 0 {
-		t.Errorf("ron-ledgerd exits with %d after SIGTERM\n%s", exit, process.Output())
+	c.end(t)
+}
+
+// TestDocsTutorial carries out the blocks of the tutorial and compares what they print
+// with what stands below them, where … stands for anything.
+func TestDocsTutorial(t *testing.T) {
+	c, dir := startTour(t), t.TempDir()
+	for _, block := range testedBlocks(t, "docs/TUTORIAL.md") {
+		want, _ := strconv.Atoi(block[1])
+		output, got := c.run(block[2], dir)
+		if got != want {
+			t.Fatalf("docs/TUTORIAL.md: the block exits with %d, want %d\n%s%s", got, want, block[2], output)
+		}
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(block[3]), "…", `.*?`)
+		if !regexp.MustCompile(`(?s)^` + pattern + `$`).MatchString(output) {
+			t.Errorf("docs/TUTORIAL.md: the block\n%sprints\n%swhere the tutorial has\n%s", block[2], output, block[3])
+		}
 	}
+	c.end(t)
 }

@@ -41,8 +41,9 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
 	"tools/ledgerctl/intake":   {"wire"},
+	"tools/ledgerctl/screen":   {},
 	"k8s/example":              {"wire/client", "wire"},
 }
 

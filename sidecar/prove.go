@@ -58,56 +58,47 @@ func (r *rootsSource) prove(m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error
 		return nil, wire.Fault{Reason: wire.ReasonUnknownRef, Offset: 8, Detail: "what is to be proven is not in the tree of this size"}, nil
 	}
 	answer := &wire.ProveAnswer{Consistency: m.Consistency, From: m.From, Size: size, Checkpoint: signed.text}
-	root, err := r.rootAt(size, signed)
-	if err == nil && m.Consistency {
-		err = r.proveConsistency(answer, root)
-	} else if err == nil {
-		err = r.proveInclusion(answer, root)
+	var root merkle.Hash
+	if m.Consistency {
+		root, err = r.proveConsistency(answer)
+	} else {
+		root, err = r.proveInclusion(answer)
+	}
+	if err == nil && size == signed.size && root != signed.root {
+		err = fmt.Errorf("the root at size %d is %x by the proof and %x by the checkpoint", size, root, signed.root)
 	}
 	answer.Root = root
 	return answer, wire.Fault{}, err
 }
 
-// rootAt returns the root at a size, which is at most that of signed.
-func (r *rootsSource) rootAt(size uint64, signed signedCheckpoint) (merkle.Hash, error) {
-	if size == signed.size {
-		return signed.root, nil
-	}
-	return r.prover.RootAt(size)
-}
-
-func (r *rootsSource) proveInclusion(answer *wire.ProveAnswer, root merkle.Hash) error {
+func (r *rootsSource) proveInclusion(answer *wire.ProveAnswer) (merkle.Hash, error) {
 	record, err := r.record(answer.From, nil)
 	if err != nil {
-		return err
+		return merkle.Hash{}, err
 	}
 	index := answer.From - 1
-	proof, err := r.prover.InclusionProof(answer.Size, index)
+	root, proof, err := r.prover.InclusionOf(answer.Size, index)
 	if err != nil {
-		return err
+		return root, err
 	}
 	kind := r.prover.Kind
 	if err := merkle.VerifyInclusion(kind, kind.Leaf(record), index, answer.Size, proof, root); err != nil {
-		return fmt.Errorf("check the proof of entry %d: %w", answer.From, err)
+		return root, fmt.Errorf("check the proof of entry %d: %w", answer.From, err)
 	}
 	answer.Record, answer.Proof = record, asArrays(proof)
-	return nil
+	return root, nil
 }
 
-func (r *rootsSource) proveConsistency(answer *wire.ProveAnswer, root merkle.Hash) error {
-	before, err := r.prover.RootAt(answer.From)
+func (r *rootsSource) proveConsistency(answer *wire.ProveAnswer) (merkle.Hash, error) {
+	before, root, proof, err := r.prover.ConsistencyOf(answer.From, answer.Size)
 	if err != nil {
-		return err
-	}
-	proof, err := r.prover.ConsistencyProof(answer.From, answer.Size)
-	if err != nil {
-		return err
+		return root, err
 	}
 	if err := merkle.VerifyConsistency(r.prover.Kind, answer.From, before, answer.Size, root, proof); err != nil {
-		return fmt.Errorf("check the proof from %d to %d: %w", answer.From, answer.Size, err)
+		return root, fmt.Errorf("check the proof from %d to %d: %w", answer.From, answer.Size, err)
 	}
 	answer.Proof = asArrays(proof)
-	return nil
+	return root, nil
 }
 
 func asArrays(hashes []merkle.Hash) [][32]byte {

@@ -44,3 +44,28 @@ func TestProofsReadTwoBlocks(t *testing.T) {
 	o.restart()
 	check("after a restart")
 }
+
+// Proofs between small commits come out at every width of the last block, in the newest tree,
+// in older ones, and where an older one asks for less of a block than is known of it.
+func TestProofsFollowTheLog(t *testing.T) {
+	o := newOuter(t, nil)
+	for range 150 {
+		o.commit(1 + int(o.committer.Head().Size)%7)
+		size := o.committer.Head().Size
+		for _, m := range []wire.Prove{
+			{From: size}, {From: 1 + size/3}, {From: 1 + size/2, Consistency: true}, {From: size, Consistency: true},
+			{From: 1 + size/4, Size: 1 + size/2}, {From: 1 + size/4, Size: max(1, size-1), Consistency: true},
+		} {
+			if m.Size > 0 && m.From > m.Size {
+				continue
+			}
+			answer, fault, err := o.roots.prove(&m)
+			if !fault.OK() || err != nil {
+				t.Fatalf("at size %d: prove %+v: %v %v", size, m, fault, err)
+			}
+			if root, err := newProver(o.store).RootAt(answer.Size); err != nil || root != answer.Root {
+				t.Fatalf("at size %d: prove %+v: root %x, and %x without what was known (%v)", size, m, answer.Root, root, err)
+			}
+		}
+	}
+}

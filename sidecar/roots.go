@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/rustyonions/ron-ledger/committer"
@@ -218,17 +219,19 @@ func newHeadProver(s *store.Store, head func() *committer.Head) *merkle.Prover {
 // and the records, hashed again.
 func newProver(s *store.Store) *merkle.Prover {
 	kind := merkle.HashKind(s.Meta().Hash)
+	edge := new(edgeLeaves)
 	return &merkle.Prover{
 		Kind: kind,
 		Leaves: func(block uint64, width int) ([]merkle.Hash, error) {
 			first := block*merkle.BlockLeaves + 1
-			if oldestKept(s) > first { // the bodies may be pruned, and their leaf hashes are not
-				if leaves, err := prunedLeaves(s, block, width); leaves != nil || err != nil {
-					return leaves, err
-				}
+			if first < oldestKept(s) {
+				return prunedLeaves(s, block, width)
 			}
-			leaves := make([]merkle.Hash, 0, width)
-			for record, err := range s.Records(first, first+uint64(width)-1) {
+			leaves := edge.of(block, width)
+			if len(leaves) == width {
+				return leaves, nil
+			}
+			for record, err := range s.Records(first+uint64(len(leaves)), first+uint64(width)-1) {
 				if err != nil {
 					return nil, err
 				}
@@ -237,9 +240,10 @@ func newProver(s *store.Store) *merkle.Prover {
 				}
 				leaves = append(leaves, kind.Leaf(record.Bytes))
 			}
-			if len(leaves) < width {
-				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
+			if len(leaves) < width { // pruned meanwhile
+				return prunedLeaves(s, block, width)
 			}
+			edge.keep(block, leaves)
 			return leaves, nil
 		},
 		Tile: func(level uint8, index uint64) ([]byte, error) {
@@ -252,18 +256,53 @@ func newProver(s *store.Store) *merkle.Prover {
 	}
 }
 
-// prunedLeaves returns the hashes of the first leaves of a block whose bodies were pruned; nil where they
-// were not kept.
+// prunedLeaves returns the hashes of the first leaves of a block whose bodies were pruned, where they were
+// kept.
 func prunedLeaves(s *store.Store, block uint64, width int) ([]merkle.Hash, error) {
 	data, known, err := s.LookupTile(0, block, nil)
-	if err != nil || !known || len(data) < width*merkle.HashSize {
+	if err != nil {
 		return nil, err
+	}
+	if !known || len(data) < width*merkle.HashSize {
+		return nil, fmt.Errorf("%w: the records from %d on", errForgotten, block*merkle.BlockLeaves+1)
 	}
 	leaves := make([]merkle.Hash, width)
 	for i := range leaves {
 		leaves[i] = merkle.Hash(data[i*merkle.HashSize:])
 	}
 	return leaves, nil
+}
+
+// edgeLeaves keeps the leaf hashes of the block at the end of the log, which every proof in
+// the newest tree asks for: only what has been booked since is read and hashed again. A
+// slice that was handed out is never written again.
+type edgeLeaves struct {
+	mu     sync.Mutex
+	block  uint64
+	leaves []merkle.Hash
+}
+
+// of returns up to width leaves of a block that are known, with room to append the others.
+func (e *edgeLeaves) of(block uint64, width int) []merkle.Hash {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leaves == nil || e.block != block {
+		return make([]merkle.Hash, 0, width)
+	}
+	known := e.leaves[:min(len(e.leaves), width)]
+	if len(known) == width {
+		return known
+	}
+	return append(make([]merkle.Hash, 0, width), known...)
+}
+
+// keep takes the leaves of a block that is the last one so far, or further.
+func (e *edgeLeaves) keep(block uint64, leaves []merkle.Hash) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.leaves == nil || block > e.block || block == e.block && len(leaves) > len(e.leaves) {
+		e.block, e.leaves = block, leaves
+	}
 }
 
 // errForgotten says that a proof needs records that are no longer kept.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -116,9 +117,12 @@ func (s *Store) readSeam(cut uint64) (err error) {
 }
 
 // pruneState deletes the rows that belong to the records first..cut-1.
-func (s *Store) pruneState(first, cut uint64) error {
-	p := pruner{s: s, b: s.state.db.NewBatch()}
-	defer func() { _ = p.b.Close() }()
+func (s *Store) pruneState(first, cut uint64) (err error) {
+	p, err := newPruner(s)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, p.close()) }()
 	for c, err := range s.Commits(first) {
 		if err != nil {
 			return err
@@ -141,11 +145,71 @@ func (s *Store) pruneState(first, cut uint64) error {
 	return s.state.flush()
 }
 
-// pruner collects deletions of state rows.
+// pruner collects deletions of state rows. It looks up rows by the hundred thousand with iterators of its own, which
+// ask no filter: a filter is read as a whole, for a row that is nearly always there, and where the cache is too small
+// to keep it, again for each.
 type pruner struct {
-	s   *Store
-	b   *pebble.Batch
-	key [stateKeyMax]byte
+	s               *Store
+	b               *pebble.Batch
+	index, accounts *pebble.Iterator
+	numbers         map[string]uint64 // of accounts, at most pruneAccountsMax
+	key             [stateKeyMax]byte
+}
+
+// pruneAccountsMax bounds the account numbers that a pruner remembers.
+const pruneAccountsMax = 4096
+
+func newPruner(s *Store) (*pruner, error) {
+	p := &pruner{s: s, b: s.state.db.NewBatch(), numbers: make(map[string]uint64)}
+	var err error
+	if p.index, err = s.state.db.NewIter(nil); err == nil {
+		p.accounts, err = s.state.db.NewIter(nil)
+	}
+	if err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
+}
+
+func (p *pruner) close() error {
+	err := p.b.Close()
+	for _, it := range []*pebble.Iterator{p.index, p.accounts} {
+		if it != nil {
+			err = errors.Join(err, it.Close())
+		}
+	}
+	return err
+}
+
+// number returns the value of a row that holds one.
+func number(it *pebble.Iterator, key []byte) (n uint64, ok bool, err error) {
+	if !it.SeekGE(key) || !bytes.Equal(it.Key(), key) {
+		return 0, false, it.Error()
+	}
+	value, err := it.ValueAndErr()
+	if err == nil && len(value) != 8 {
+		err = fmt.Errorf("%w: its row is %d bytes long instead of 8", errRow, len(value))
+	}
+	if err != nil {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint64(value), true, nil
+}
+
+// account returns the number of an account.
+func (p *pruner) account(name []byte) (uint64, bool, error) {
+	if n, ok := p.numbers[string(name)]; ok {
+		return n, true, nil
+	}
+	n, ok, err := number(p.accounts, appendNameKey(p.key[:0], keyAccount, name))
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	if len(p.numbers) == pruneAccountsMax {
+		clear(p.numbers)
+	}
+	p.numbers[string(name)] = n
+	return n, true, nil
 }
 
 func (p *pruner) write() error {
@@ -186,13 +250,14 @@ func (p *pruner) record(seq uint64, record []byte) error {
 		return fmt.Errorf("record %d: its account name reaches beyond its end", seq)
 	}
 	id := Identity{Nonce: [16]byte(record[entryNonceAt:])}
-	number, ok, err := p.s.LookupAccount(record[entryAccountAt : entryAccountAt+length])
+	account, ok, err := p.account(record[entryAccountAt : entryAccountAt+length])
 	if err != nil || !ok {
 		return err
 	}
-	id.Account = number
-	if indexed, ok, err := p.s.LookupIdentity(id); err != nil || !ok || indexed != seq {
+	id.Account = account
+	key := appendIdentityKey(p.key[:0], keyIndex, &id)
+	if indexed, ok, err := number(p.index, key); err != nil || !ok || indexed != seq {
 		return err
 	}
-	return p.b.Delete(appendIdentityKey(p.key[:0], keyIndex, &id), nil)
+	return p.b.Delete(key, nil)
 }

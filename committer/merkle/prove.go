@@ -31,6 +31,27 @@ func (p *Prover) InclusionProof(size, index uint64) ([]Hash, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prove inclusion: %w", err)
 	}
+	return w.inclusion(index)
+}
+
+// InclusionOf returns that proof with the root of the tree, for less than both cost apart.
+func (p *Prover) InclusionOf(size, index uint64) (root Hash, proof []Hash, err error) {
+	if index >= size {
+		return Hash{}, nil, fmt.Errorf("prove inclusion: leaf %d is not in a tree of %d", index, size)
+	}
+	w, err := p.walk(size)
+	if err != nil {
+		return Hash{}, nil, fmt.Errorf("prove inclusion: %w", err)
+	}
+	if proof, err = w.inclusion(index); err == nil {
+		root, err = w.root(size)
+	}
+	return root, proof, err
+}
+
+func (w *walk) inclusion(index uint64) ([]Hash, error) {
+	size := w.size
+	var err error
 	proof := make([]Hash, 0, bits.Len64(size))
 	for from, n := uint64(0), size; n > 1; {
 		var sibling Hash
@@ -61,9 +82,34 @@ func (p *Prover) ConsistencyProof(size1, size2 uint64) ([]Hash, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prove consistency: %w", err)
 	}
+	return w.consistency(size1)
+}
+
+// ConsistencyOf returns that proof with the roots of both trees, for less than the three cost
+// apart.
+func (p *Prover) ConsistencyOf(size1, size2 uint64) (root1, root2 Hash, proof []Hash, err error) {
+	if size1 > size2 {
+		return root1, root2, nil, fmt.Errorf("prove consistency: size %d is after size %d", size1, size2)
+	}
+	w, err := p.walk(size2)
+	if err != nil {
+		return root1, root2, nil, fmt.Errorf("prove consistency: %w", err)
+	}
+	if proof, err = w.consistency(size1); err == nil {
+		root1, err = w.root(size1)
+	}
+	if err == nil {
+		root2, err = w.root(size2)
+	}
+	return root1, root2, proof, err
+}
+
+func (w *walk) consistency(size1 uint64) ([]Hash, error) {
+	size2 := w.size
 	if size1 == 0 || size1 == size2 {
 		return nil, nil
 	}
+	var err error
 	proof := make([]Hash, 0, bits.Len64(size2)+1)
 	from, n := uint64(0), size2
 	for from+n != size1 {
@@ -114,14 +160,30 @@ func (p *Prover) FrontierAt(size uint64) (Frontier, error) {
 	return f, nil
 }
 
-// walk reads the tree of one size for one proof. Proofs go from the root down, so a tile may
-// be asked for again and again, but only the newest block.
+// walk reads the tree of one size, and so those of all sizes before it, for one proof and its
+// roots. What it has read it does not read again: that is the block at the end, the block of
+// the leaf or of the old size, and a tile a level for each.
 type walk struct {
 	*Prover
 	size   uint64
 	tiles  map[tileKey][]Hash
-	block  uint64
-	leaves []Hash // of block, nil before the first
+	blocks [2]walkBlock
+	next   int // of blocks, to be replaced
+}
+
+// walkBlock is a block that was read; leaves is nil where none was.
+type walkBlock struct {
+	index  uint64
+	leaves []Hash
+}
+
+// root returns the root of the first size leaves, at most those of the walk.
+func (w *walk) root(size uint64) (Hash, error) {
+	f, err := w.frontier(0, size)
+	if err != nil {
+		return Hash{}, fmt.Errorf("compute root at size %d: %w", size, err)
+	}
+	return f.Root(), nil
 }
 
 type tileKey struct {
@@ -200,8 +262,10 @@ func (w *walk) node(level int, position uint64) (Hash, error) {
 
 // readBlock returns the leaves that the tree has in block.
 func (w *walk) readBlock(block uint64) ([]Hash, error) {
-	if w.leaves != nil && w.block == block {
-		return w.leaves, nil
+	for i := range w.blocks {
+		if b := &w.blocks[i]; b.leaves != nil && b.index == block {
+			return b.leaves, nil
+		}
 	}
 	width := int(min(w.size-block*BlockLeaves, BlockLeaves))
 	leaves, err := w.Leaves(block, width)
@@ -211,7 +275,8 @@ func (w *walk) readBlock(block uint64) ([]Hash, error) {
 	if len(leaves) != width {
 		return nil, fmt.Errorf("read leaves of block %d: got %d, want %d", block, len(leaves), width)
 	}
-	w.block, w.leaves = block, leaves
+	w.blocks[w.next] = walkBlock{block, leaves}
+	w.next = 1 - w.next
 	return leaves, nil
 }
 

@@ -3,6 +3,7 @@ package merkle
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/transparency-dev/merkle/proof"
@@ -252,6 +253,68 @@ func TestProverRefuses(t *testing.T) {
 			t.Errorf("%s: proven", c.name)
 		}
 	}
+}
+
+// What is proven with its roots is what each is apart, and no block is read twice for it.
+func TestProofsWithTheirRoots(t *testing.T) {
+	leaves := testLeaves(Blake3, 3000)
+	p := testProver(Blake3, leaves, 2048)
+	read := p.Leaves
+	times := map[uint64]int{}
+	p.Leaves = func(block uint64, width int) ([]Hash, error) {
+		times[block]++
+		return read(block, width)
+	}
+	for _, size := range []uint64{1, 2, 255, 256, 257, 512, 1000, 2047, 2048, 2049, 2300, 3000} {
+		want, err := testProver(Blake3, leaves, 2048).RootAt(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []uint64{1, 2, 100, 255, 256, 257, 700, 2047, 2048, 2290, 3000} {
+			if at > size {
+				break
+			}
+			proof, err := p.InclusionProof(size, at-1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			consistency, err := p.ConsistencyProof(at, size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			old, err := p.RootAt(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			clear(times)
+			root, got, err := p.InclusionOf(size, at-1)
+			if err != nil || root != want || !slices.Equal(got, proof) {
+				t.Errorf("leaf %d in %d: root %x, proof %x (%v), want %x, %x", at-1, size, root, got, err, want, proof)
+			}
+			once(t, times, fmt.Sprintf("leaf %d in %d", at-1, size))
+			old1, root, got, err := p.ConsistencyOf(at, size)
+			if err != nil || old1 != old || root != want || !slices.Equal(got, consistency) {
+				t.Errorf("%d with %d: roots %x, %x, proof %x (%v), want %x, %x, %x", at, size, old1, root, got, err, old, want, consistency)
+			}
+			once(t, times, fmt.Sprintf("%d with %d", at, size))
+		}
+	}
+	if _, _, err := p.InclusionOf(10, 10); err == nil {
+		t.Error("a leaf outside the tree was proven")
+	}
+	if _, _, _, err := p.ConsistencyOf(11, 10); err == nil {
+		t.Error("a larger tree was proven to be older")
+	}
+}
+
+func once(t *testing.T, times map[uint64]int, what string) {
+	t.Helper()
+	for block, n := range times {
+		if n > 1 && block < 8 { // without tiles, beyond 2048, all of a subtree is read
+			t.Errorf("%s: block %d is read %d times", what, block, n)
+		}
+	}
+	clear(times)
 }
 
 // BenchmarkProof proves in a tree of a million leaves, from hashes in memory.

@@ -224,7 +224,7 @@ func (a *app) printDryRun(out *movedJSON) error {
 	}
 	fmt.Fprintf(&b, "\nentry      %s\n", out.Entry)
 	for _, left := range out.Balances {
-		words := fmt.Sprintf("leaves     %s available %s, held %s %s", left.Account, left.Available, left.Held, left.Asset)
+		words := fmt.Sprintf("leaves     %s available %s, held %s %s", left.Account, a.scaled(left.Available), a.scaled(left.Held), left.Asset)
 		b.WriteString(strings.TrimRight(words, " ") + "\n")
 	}
 	_, err := io.WriteString(a.stdout, b.String())

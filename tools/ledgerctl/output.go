@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"os"
 	"strconv"
 	"time"
@@ -79,6 +80,15 @@ func (a *app) amountText(amount wire.Amount) string {
 		return amount.String()
 	}
 	return intake.Digits(intake.Big(amount), a.scale)
+}
+
+// scaled is amountText of an amount that is written as a whole number.
+func (a *app) scaled(number string) string {
+	amount, err := wire.ParseAmount(number)
+	if err != nil { // zero, which is no amount of an entry
+		return intake.Digits(new(big.Int), a.scale)
+	}
+	return a.amountText(amount)
 }
 
 // amountWord is an amount with its asset, if it has a name.

@@ -1,0 +1,272 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
+	"github.com/rustyonions/ron-ledger/wire/client"
+)
+
+// Size of a terminal that does not tell its own.
+const (
+	defaultWidth  = 80
+	defaultHeight = 24
+)
+
+func (a *app) topCommand() *cobra.Command {
+	var every time.Duration
+	var once bool
+	cmd := &cobra.Command{
+		Use: "top", Short: "watch the sidecar, live",
+		Long: `Top shows once a second what the sidecar does: entries and commits, latencies of commits
+and of syncs, the queue, the size of batches, roots that are read, connections, disk, and what
+was rejected. Keys: p pauses, s sorts the rejects by name or by number, q ends.
+
+The figures are those of STATUS and, with the certificate tls.crt in the home, of /metrics.
+With --once, and where the output is no terminal, it prints one screen, of one interval.`,
+		Example: "  ledgerctl top\n  ledgerctl top --once --every 10s",
+		Args:    exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if every < 100*time.Millisecond {
+				return usagef("--every %v: at least 100ms are wanted", every)
+			}
+			return a.with(cmd.Context(), func(c *client.Client) error { return a.top(cmd.Context(), c, every, once) })
+		},
+	}
+	cmd.Flags().DurationVar(&every, "every", time.Second, "time between two samples")
+	cmd.Flags().BoolVar(&once, "once", false, "print one screen and end")
+	return cmd
+}
+
+func (a *app) top(ctx context.Context, c *client.Client, every time.Duration, once bool) error {
+	s := &topSampler{client: c}
+	if home, err := a.homePath(); err == nil {
+		s.ca = homeCertificate(home)
+	}
+	if err := s.sample(ctx, every); err != nil {
+		return err
+	}
+	if once || !a.terminal(a.stdout) {
+		return a.topOnce(ctx, s, every)
+	}
+	return a.topLive(ctx, s, every)
+}
+
+func (a *app) topOnce(ctx context.Context, s *topSampler, every time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(every):
+	}
+	if err := s.sample(ctx, every); err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(a.stdout, s.screen)
+	}
+	for _, line := range s.screen.Draw(defaultWidth, defaultHeight) {
+		if _, err := fmt.Fprintln(a.stdout, strings.TrimRight(line, " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What the terminal is told: the alternate screen without a cursor, and back.
+const (
+	enterScreen = "\x1b[?1049h\x1b[?25l"
+	leaveScreen = "\x1b[?25h\x1b[?1049l"
+	homeCursor  = "\x1b[H"
+	reverse     = "\x1b[7m"
+	plain       = "\x1b[0m"
+)
+
+// topLive draws until q or the end of ctx. The terminal is as before, however it ends.
+func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) (err error) {
+	out, _ := a.stdout.(*os.File) // it is a terminal, or this would not run
+	if in, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
+		before, err := term.MakeRaw(int(in.Fd()))
+		if err != nil {
+			return fmt.Errorf("read keys from the terminal: %w", err)
+		}
+		defer func() { _ = term.Restore(int(in.Fd()), before) }()
+	}
+	if _, err := io.WriteString(out, enterScreen); err != nil {
+		return err
+	}
+	defer func() { _, _ = io.WriteString(out, leaveScreen) }()
+	keys := readKeys(a.stdin)
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := a.drawTop(out, &s.screen); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case key := <-keys:
+			switch key {
+			case 'q', 3: // and Ctrl-C, which is a key of a raw terminal
+				return nil
+			case 'p':
+				s.screen.Paused = !s.screen.Paused
+			case 's':
+				s.screen.ByName = !s.screen.ByName
+			}
+		case <-tick.C:
+			if s.screen.Paused {
+				continue
+			}
+			if err := s.sample(ctx, every); err != nil && ctx.Err() == nil {
+				return err
+			}
+		}
+	}
+}
+
+// readKeys hands over what is typed. Its goroutine ends with the input, at the latest with the process.
+func readKeys(in io.Reader) <-chan byte {
+	keys := make(chan byte)
+	go func() {
+		for r := bufio.NewReader(in); ; {
+			key, err := r.ReadByte()
+			if err != nil {
+				return
+			}
+			keys <- key
+		}
+	}()
+	return keys
+}
+
+func (a *app) drawTop(out *os.File, t *screen.Top) error {
+	width, height, err := term.GetSize(int(out.Fd()))
+	if err != nil || width <= 0 || height <= 0 {
+		width, height = defaultWidth, defaultHeight
+	}
+	lines := t.Draw(width, height)
+	if a.env("NO_COLOR") == "" {
+		lines[0] = reverse + lines[0] + plain
+	}
+	_, err = io.WriteString(out, homeCursor+strings.Join(lines, "\r\n"))
+	return err
+}
+
+// topSampler turns the state of a sidecar and its counters into what the screen shows.
+type topSampler struct {
+	client *client.Client
+	ca     string
+	screen screen.Top
+	before serverMetric
+	last   time.Time
+}
+
+// topStatus is what top reads of the status.
+type topStatus struct {
+	report
+	Name          string  `json:"name"`
+	Profile       string  `json:"profile"`
+	Queue         int     `json:"queue"`
+	QueueCapacity int     `json:"queue_capacity"`
+	Connections   int     `json:"connections"`
+	HTTPS         string  `json:"https"`
+	UptimeS       float64 `json:"uptime_s"`
+}
+
+func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
+	text, err := s.client.Status(ctx)
+	if err != nil {
+		return errors.Join(errors.New("read the status"), err)
+	}
+	var status topStatus
+	if err := json.Unmarshal(text, &status); err != nil {
+		return fmt.Errorf("read the status: %w", err)
+	}
+	t := &s.screen
+	t.Name, t.Profile, t.Root, t.Size, t.Degraded = status.Name, status.Profile, status.Root, status.Size, status.Degraded
+	t.Uptime = time.Duration(status.UptimeS * float64(time.Second))
+	t.QueueCapacity, t.Connections = status.QueueCapacity, status.Connections
+	m := readMetrics(ctx, status.HTTPS, s.ca)
+	now := time.Now()
+	seconds := max(now.Sub(s.last).Seconds(), 1e-3)
+	s.last = now
+	t.Unmeasured = ""
+	if m == nil {
+		t.Unmeasured = "/metrics cannot be read with tls.crt of the home"
+	}
+	if m != nil && s.before != nil {
+		t.Queue.Add(float64(status.Queue))
+		s.measure(m, seconds)
+	}
+	s.before = m
+	return nil
+}
+
+// measure adds a sample to every line.
+func (s *topSampler) measure(m serverMetric, seconds float64) {
+	t := &s.screen
+	rate := func(name string) float64 { return max(m.total(name)-s.before.total(name), 0) / seconds }
+	t.Entries.Add(rate("ledger_entries_total"))
+	t.Commits.Add(rate("ledger_commits_total"))
+	t.Roots.Add(rate("http_requests_total"))
+	commits := m.buckets("ledger_commit_latency_seconds", s.before)
+	t.P50.Add(milliseconds(quantile(0.5, commits)))
+	t.P99.Add(milliseconds(quantile(0.99, commits)))
+	t.Fsync.Add(milliseconds(quantile(0.99, m.buckets(metricFsync, s.before))))
+	batch := 0.0
+	if commits := t.Commits[len(t.Commits)-1]; commits > 0 {
+		batch = t.Entries[len(t.Entries)-1] / commits
+	}
+	t.Batch.Add(batch)
+	t.Readers = int(m.gauge("https_connections"))
+	t.DiskFree, t.DiskTotal = m.gauge("disk_free_bytes"), m.gauge("disk_total_bytes")
+	t.Rejects = t.Rejects[:0]
+	earlier := map[string]float64{}
+	for reason, total := range s.before.byLabel("rejected_total") {
+		earlier[reason] = total
+	}
+	for reason, total := range m.byLabel("rejected_total") {
+		if total > 0 {
+			t.Rejects = append(t.Rejects, screen.Count{Name: reason, Total: total, Rate: (total - earlier[reason]) / seconds})
+		}
+	}
+}
+
+// milliseconds of a quantile, 0 where nothing happened.
+func milliseconds(seconds float64) float64 {
+	if !(seconds > 0) {
+		return 0
+	}
+	return seconds * 1e3
+}
+
+// gauge returns the first value of a gauge, 0 where there is none.
+func (m serverMetric) gauge(name string) float64 {
+	for _, metric := range m[name].GetMetric() {
+		return metric.GetGauge().GetValue()
+	}
+	return 0
+}
+
+// byLabel returns a counter by the value of its one label.
+func (m serverMetric) byLabel(name string) map[string]float64 {
+	all := map[string]float64{}
+	for _, metric := range m[name].GetMetric() {
+		for _, label := range metric.GetLabel() {
+			all[label.GetValue()] += metric.GetCounter().GetValue()
+		}
+	}
+	return all
+}
