@@ -32,6 +32,7 @@ lint:
     go vet -tags invariants ./...
     go vet -tags oracle ./...
     go vet -tags clients ./...
+    go vet -tags mutations ./testing/mutations
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags clients ./sidecar/sidecartest
@@ -64,6 +65,10 @@ syscalls STRIDE="1":
 # small, full and failing file systems in a mount namespace, and so many power cuts on ext4 (as root, with loop devices)
 mounts CUTS=env("POWER_CUTS", "100"):
     POWER_CUTS={{CUTS}} go test ./sidecar/sidecartest -run '^TestMounts' -count 1 -timeout 60m -v
+
+# take out measures against loss, one at a time: the test of each has to fail. WHICH is "all" or a part of a name
+mutations WHICH="all":
+    MUTATIONS='{{WHICH}}' go test -tags mutations ./testing/mutations -run '^TestMutations' -count 1 -timeout 120m -v
 
 # make the golden homes that are named in golden_test.go and missing, once for a release
 golden-homes:
@@ -144,7 +149,7 @@ perf-short *FLAGS:
 # a build with slow syncs, which the short gate has to refuse
 perf-slowed:
     @if output=$({{perf}} gate --short --tags slowed 2>&1); then echo "$output"; echo "the gate lets a slowed build pass" >&2; exit 1; fi; \
-        if grep -q 'macronode got worse: .*commit_p50_ms' <<<"$output"; then echo "the gate refuses a slowed build: $(grep 'macronode got worse' <<<"$output")"; \
+        if grep -q 'macronode got worse: .*ingest_rps_sustained' <<<"$output"; then echo "the gate refuses a slowed build: $(grep 'macronode got worse' <<<"$output")"; \
         else echo "$output" >&2; exit 1; fi
 
 # new baselines; the tolerances of the short form are those of before

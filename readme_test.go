@@ -94,20 +94,22 @@ func TestDocsReadmeCommands(t *testing.T) {
 	c.end(t)
 }
 
-// TestDocsTutorial carries out the blocks of the tutorial and compares what they print
-// with what stands below them, where … stands for anything.
-func TestDocsTutorial(t *testing.T) {
-	c, dir := startTour(t), t.TempDir()
-	for _, block := range testedBlocks(t, "docs/TUTORIAL.md") {
-		want, _ := strconv.Atoi(block[1])
-		output, got := c.run(block[2], dir)
-		if got != want {
-			t.Fatalf("docs/TUTORIAL.md: the block exits with %d, want %d\n%s%s", got, want, block[2], output)
+// TestDocsBlocks carries out the blocks of the tutorial and of the screens, and compares what
+// they print with what stands below them, where … stands for anything.
+func TestDocsBlocks(t *testing.T) {
+	for _, file := range []string{"docs/TUTORIAL.md", "docs/SCREENS.md"} {
+		c, dir := startTour(t), t.TempDir()
+		for _, block := range testedBlocks(t, file) {
+			want, _ := strconv.Atoi(block[1])
+			output, got := c.run(block[2], dir)
+			if got != want {
+				t.Fatalf("%s: the block exits with %d, want %d\n%s%s", file, got, want, block[2], output)
+			}
+			pattern := strings.ReplaceAll(regexp.QuoteMeta(block[3]), "…", `.*?`)
+			if !regexp.MustCompile(`(?s)^` + pattern + `$`).MatchString(output) {
+				t.Errorf("%s: the block\n%sprints\n%swhere there stands\n%s", file, block[2], output, block[3])
+			}
 		}
-		pattern := strings.ReplaceAll(regexp.QuoteMeta(block[3]), "…", `.*?`)
-		if !regexp.MustCompile(`(?s)^` + pattern + `$`).MatchString(output) {
-			t.Errorf("docs/TUTORIAL.md: the block\n%sprints\n%swhere the tutorial has\n%s", block[2], output, block[3])
-		}
+		c.end(t)
 	}
-	c.end(t)
 }

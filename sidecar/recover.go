@@ -6,8 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rustyonions/ron-ledger/archive"
 	"github.com/rustyonions/ron-ledger/committer/audit"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
@@ -45,19 +51,27 @@ var ErrRecoverPruned = errors.New("its older entries are pruned (retention.keep)
 	"is begun in it; nothing was changed. Restore the whole ledger from its archive into an empty folder: " +
 	"ledgerctl restore --archive DIR --home NEW; ledgerctl verify --archive DIR says what is wrong here")
 
+// RecoverOptions says what is looked at.
+type RecoverOptions struct {
+	Home     string
+	Archive  string                  // of the log, where there is one: it may know more than the home
+	Progress func(done, size uint64) // is called from time to time, where it is not nil
+}
+
 // Diagnose verifies all that lies in the home of a sidecar that has stopped, and changes nothing
-// there. progress, where it is not nil, is called from time to time.
-func Diagnose(ctx context.Context, home string, progress func(done, size uint64)) (d Diagnosis, err error) {
-	lock, err := lockStopped(home)
+// there.
+func Diagnose(ctx context.Context, o RecoverOptions) (d Diagnosis, err error) {
+	lock, err := lockStopped(o.Home)
 	if err != nil {
 		return d, err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	return diagnose(ctx, home, progress)
+	return diagnose(ctx, &o)
 }
 
 // diagnose is Diagnose for who holds the lock of the home.
-func diagnose(ctx context.Context, home string, progress func(done, size uint64)) (d Diagnosis, err error) {
+func diagnose(ctx context.Context, o *RecoverOptions) (d Diagnosis, err error) {
+	home, progress := o.Home, o.Progress
 	s, err := store.Open(store.Options{Dir: home, ReadOnly: true})
 	if err != nil {
 		if errors.Is(err, syscall.EAGAIN) || errors.Is(err, fs.ErrPermission) {
@@ -88,7 +102,51 @@ func diagnose(ctx context.Context, home string, progress func(done, size uint64)
 		return d, fmt.Errorf("verify %s: %w", home, found)
 	}
 	d.fill(home, s, tail, &report, found)
-	return d, nil
+	return d, d.askArchive(s, o.Archive, report.LogID)
+}
+
+// askArchive holds the log against what was archived of it. What the archive knows beyond the log, or
+// otherwise, is lost here and can be restored from there.
+func (d *Diagnosis) askArchive(s *store.Store, dir string, logID [16]byte) error {
+	if dir == "" {
+		return nil
+	}
+	r, err := archive.OpenReader(nil, dir, logID, homeVerifier(d.Home))
+	if err != nil {
+		return fmt.Errorf("hold the log against its archive: %w", err)
+	}
+	head, found := r.Head(), ""
+	switch {
+	case head.Size > d.LastGood:
+		d.Known = max(d.Known, head.Size)
+		d.LostFirst, d.LostLast = d.LastGood+1, d.Known
+		found = fmt.Sprintf("the archive %s holds entries up to %d: restore it (ledgerctl restore --archive)", dir, head.Size)
+	case head.Size > 0:
+		root, err := newProver(s).RootAt(head.Size)
+		if err != nil {
+			return fmt.Errorf("hold the log against its archive: %w", err)
+		}
+		if root != head.Root {
+			found = fmt.Sprintf("the archive %s has root %v at size %d, the log %v: one of them is another log", dir, head.Root, head.Size, root)
+		}
+	}
+	if d.Sound = d.Sound && found == ""; found != "" {
+		d.Why = strings.TrimPrefix(d.Why+"; "+found, "; ")
+	}
+	return nil
+}
+
+// homeVerifier is the key that a home tells its readers; nil where it tells none.
+func homeVerifier(home string) note.Verifier {
+	line, err := os.ReadFile(filepath.Join(home, vkeyFile))
+	if err != nil {
+		return nil
+	}
+	key, err := note.NewVerifier(strings.TrimSpace(string(line)))
+	if err != nil {
+		return nil
+	}
+	return key
 }
 
 // fill puts together what was found.
@@ -119,13 +177,14 @@ var ErrNothingLost = errors.New("nothing is wrong with the log: there is no loss
 // LastGood of its Diagnosis: the log is cut there where there is something behind it, the old log is
 // kept beside it, at aside, and a new epoch begins whose first record names what is lost. Nothing is
 // changed where it fails before the cut.
-func AcceptLoss(ctx context.Context, home string, last uint64, reason string, progress func(done, size uint64)) (begun wire.Epoch, aside string, err error) {
+func AcceptLoss(ctx context.Context, o RecoverOptions, last uint64, reason string) (begun wire.Epoch, aside string, err error) {
+	home := o.Home
 	lock, err := lockStopped(home)
 	if err != nil {
 		return begun, "", err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
-	d, err := diagnose(ctx, home, progress)
+	d, err := diagnose(ctx, &o)
 	if err != nil {
 		return begun, "", err
 	}

@@ -27,6 +27,9 @@ const cutBatchBytes = 1 << 20
 // the next Open. After an error, or a crash, the home has the old log, or the new one.
 func Cut(o Options, size uint64) (aside string, err error) {
 	o.setDefaults()
+	if err := finishCut(o.plainFS(), o.Dir); err != nil { // of one that a crash has met
+		return "", fmt.Errorf("cut the log at %d: %w", size, err)
+	}
 	o.ReadOnly = true
 	old, err := Open(o)
 	if err != nil {
@@ -169,4 +172,15 @@ func finishCut(fsys vfs.FS, dir string) error {
 		return err
 	}
 	return syncDir(fsys, dir)
+}
+
+// logToRead is the directory of the log for who may change nothing: where a crash came amid swapLogs it is
+// the one that is ready.
+func logToRead(fsys vfs.FS, dir string) (string, error) {
+	for _, name := range []string{logDirName, cutReadyName} {
+		if _, err := fsys.Stat(fsys.PathJoin(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return name, err
+		}
+	}
+	return logDirName, nil
 }

@@ -108,3 +108,33 @@ func TestGapIsNamed(t *testing.T) {
 		t.Fatal("a record out of a gap")
 	}
 }
+
+// TestPrunedStateIsGone: a ledger that has forgotten its beginning cannot make its state again. The start says
+// so, says what to do, and does not take away what is left.
+func TestPrunedStateIsGone(t *testing.T) {
+	fs := NewCrashFS()
+	s := open(t, Options{FS: fs})
+	l := newLedger(1)
+	mustAppend(t, s, l.commit(500, 200))
+	mustAppend(t, s, l.commit(500, 200))
+	mustCheckpoint(t, s, l.checkpoint(0))
+	if err := s.Prune(501); err != nil {
+		t.Fatal(err)
+	}
+	s.discardStateLater(errors.New("a block of it cannot be read"))
+	closeStore(t, s)
+	for range 2 { // the second start says the same
+		_, err := Open(Options{FS: fs})
+		if err == nil || !strings.Contains(err.Error(), "the log begins at 501: restore the ledger from its archive or a snapshot") {
+			t.Fatalf("a start without its state: %v", err)
+		}
+	}
+	if err := fs.fs.Remove("/ledger/" + rebuildName); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, Options{FS: fs})
+	defer closeStore(t, s)
+	if _, err := s.Record(501, nil); err != nil || s.Mark().Size != l.size {
+		t.Errorf("what was kept is of size %d: %v", s.Mark().Size, err)
+	}
+}

@@ -31,7 +31,7 @@ func (s *Store) openToRead(o *Options) error {
 	if err := s.openLog(o, false); err != nil {
 		return err
 	}
-	if s.headAt, _, err = readHead(s.plainFS(o), s.dir); err != nil {
+	if s.headAt, _, err = readHead(o.plainFS(), s.dir); err != nil {
 		return err
 	}
 	s.state.discard = func(cause error) { s.logger.Error("the state is damaged", zap.Error(cause)) }

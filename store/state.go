@@ -48,7 +48,8 @@ func (s *Store) openState(o *Options) error {
 	}
 	s.logger.Warn("the state is discarded and has to be made again from the log", zap.Error(cause))
 	if s.tail.First > 1 {
-		return fmt.Errorf("open the state: %w; it cannot be made again, because the log begins at %d", cause, s.tail.First)
+		return fmt.Errorf("open the state: %w; it cannot be made again, because the log begins at %d: "+
+			"restore the ledger from its archive or a snapshot into an empty folder (ledgerctl restore, ledgerctl snapshot restore)", cause, s.tail.First)
 	}
 	if err := s.state.close(s.logger); err != nil {
 		s.logger.Warn("closing the discarded state failed", zap.Error(err))

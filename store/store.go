@@ -104,7 +104,7 @@ func (s *Store) openFiles(o *Options) error {
 	if err := s.openLog(o, !exists); err != nil {
 		return err
 	}
-	if err := s.openHead(s.plainFS(o), !exists); err != nil {
+	if err := s.openHead(o.plainFS(), !exists); err != nil {
 		return err
 	}
 	if err := s.openState(o); err != nil {
@@ -122,7 +122,7 @@ func (s *Store) openFiles(o *Options) error {
 
 // plainFS is the file system for the head file: the health checks allow one operation at a time on
 // a file, and the head file is synced while it is written.
-func (s *Store) plainFS(o *Options) vfs.FS {
+func (o *Options) plainFS() vfs.FS {
 	if o.FS == nil {
 		return vfs.Default
 	}
@@ -153,23 +153,29 @@ func (s *Store) openHead(fsys vfs.FS, create bool) error {
 }
 
 func (s *Store) openLog(o *Options, create bool) error {
-	dir := s.fs.PathJoin(s.dir, logDirName)
-	if !create && !s.readOnly {
-		if err := finishCut(s.fs, s.dir); err != nil {
-			return fmt.Errorf("finish the cut of the log: %w", err)
-		}
+	name := logDirName
+	var err error
+	switch {
+	case create:
+	case s.readOnly:
+		name, err = logToRead(s.fs, s.dir)
+	default:
+		err = finishCut(s.fs, s.dir)
 	}
+	if err != nil {
+		return fmt.Errorf("finish the cut of the log: %w", err)
+	}
+	dir := s.fs.PathJoin(s.dir, name)
 	if _, err := s.fs.Stat(dir); !create && errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("the log %s is missing: restore it from a backup", dir)
 	}
-	var err error
 	s.guard = &guard{FS: s.fs, fatal: s.failed.fatal}
 	options := logOptions(o, engineOptions(s.guard, s.cache, s.files), s.failed.fatal, &s.logStalls)
 	options.EventListener.DataCorruption = s.logDamaged
 	if o.ReadOnly {
 		s.toRead(options)
 	}
-	if s.log, err = openEngine(s.guard, s.dir, logDirName, options); err != nil {
+	if s.log, err = openEngine(s.guard, s.dir, name, options); err != nil {
 		return err
 	}
 	if err := s.openTail(); err != nil {

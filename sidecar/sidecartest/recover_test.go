@@ -99,6 +99,7 @@ func TestRecover(t *testing.T) {
 			l := newLived(t)
 			l.config.Store.Compression = "none"
 			home, early := l.config.Home, filepath.Join(ShortDir(t), "early")
+			recovering := sidecar.RecoverOptions{Home: home}
 			l.start()
 			l.mint(1)
 			l.stop()
@@ -115,12 +116,12 @@ func TestRecover(t *testing.T) {
 			}
 			oldToken, old := tokenIn(t, home), l.Welcome()
 			l.stop()
-			if _, _, err := sidecar.AcceptLoss(t.Context(), home, entries, "", nil); !errors.Is(err, sidecar.ErrNothingLost) {
+			if _, _, err := sidecar.AcceptLoss(t.Context(), recovering, entries, ""); !errors.Is(err, sidecar.ErrNothingLost) {
 				t.Fatalf("a loss of nothing: %v", err)
 			}
 			tt.damage(t, home, early)
 
-			d, err := sidecar.Diagnose(t.Context(), home, nil)
+			d, err := sidecar.Diagnose(t.Context(), recovering)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -128,12 +129,12 @@ func TestRecover(t *testing.T) {
 			if d.Sound || d.Why == "" || tt.lost != (d.LostLast == entries) || tt.lost && d.LostFirst != d.LastGood+1 {
 				t.Errorf("%+v", d)
 			}
-			if again, err := sidecar.Diagnose(t.Context(), home, nil); err != nil || again.LastGood != d.LastGood || again.Why != d.Why {
+			if again, err := sidecar.Diagnose(t.Context(), recovering); err != nil || again.LastGood != d.LastGood || again.Why != d.Why {
 				t.Errorf("a second look: %+v: %v", again, err)
 			}
 
 			l.start()
-			if _, err := sidecar.Diagnose(t.Context(), home, nil); err == nil {
+			if _, err := sidecar.Diagnose(t.Context(), recovering); err == nil {
 				t.Error("a diagnosis beside a running sidecar")
 			}
 			status := l.sidecar.Status()
@@ -160,11 +161,11 @@ func TestRecover(t *testing.T) {
 				if wrong == d.LastGood {
 					continue
 				}
-				if _, _, err := sidecar.AcceptLoss(t.Context(), home, wrong, "", nil); err == nil || !strings.Contains(err.Error(), "--accept-loss") {
+				if _, _, err := sidecar.AcceptLoss(t.Context(), recovering, wrong, ""); err == nil || !strings.Contains(err.Error(), "--accept-loss") {
 					t.Errorf("loss accepted at %d: %v", wrong, err)
 				}
 			}
-			begun, aside, err := sidecar.AcceptLoss(t.Context(), home, d.LastGood, "a test of loss", nil)
+			begun, aside, err := sidecar.AcceptLoss(t.Context(), recovering, d.LastGood, "a test of loss")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -189,7 +190,7 @@ func TestRecover(t *testing.T) {
 				t.Errorf("%+v: %v", report, err)
 			}
 			CheckHome(t, home)
-			if d, err := sidecar.Diagnose(t.Context(), home, nil); err != nil || !d.Sound {
+			if d, err := sidecar.Diagnose(t.Context(), recovering); err != nil || !d.Sound {
 				t.Errorf("%+v: %v", d, err)
 			}
 		})

@@ -80,10 +80,10 @@ func TestRetention(t *testing.T) {
 		t.Fatalf("verified without the archive: %v", err)
 	}
 	// A new epoch here could not be archived: it is refused before anything is changed.
-	if _, err := sidecar.Diagnose(t.Context(), home, nil); !errors.Is(err, sidecar.ErrRecoverPruned) {
+	if _, err := sidecar.Diagnose(t.Context(), sidecar.RecoverOptions{Home: home}); !errors.Is(err, sidecar.ErrRecoverPruned) {
 		t.Fatalf("recover looks at a pruned home: %v", err)
 	}
-	if _, _, err := sidecar.AcceptLoss(t.Context(), home, 1, "a test", nil); !errors.Is(err, sidecar.ErrRecoverPruned) {
+	if _, _, err := sidecar.AcceptLoss(t.Context(), sidecar.RecoverOptions{Home: home}, 1, "a test"); !errors.Is(err, sidecar.ErrRecoverPruned) {
 		t.Fatalf("recover cuts a pruned home: %v", err)
 	}
 	report, err := sidecar.VerifyWithArchive(t.Context(), home, archived, nil, nil)

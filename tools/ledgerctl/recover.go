@@ -12,13 +12,16 @@ import (
 )
 
 func (a *app) recoverCommand() *cobra.Command {
-	var accept, reason string
+	var accept, reason, archived string
 	cmd := &cobra.Command{
 		Use: "recover", Short: "see what a ledger in safe mode has lost, and go on without it",
 		Long: `Recover reads the home of a sidecar that has stopped. By itself it changes nothing: it
 verifies all that is there, as verify does, and says what is wrong: in which file, from
 which sequence number on, what is lost, and the last good sequence number and root. The
 exit status is then 4.
+
+With --archive the log is also held against its archive, as the sidecar does: a home that is
+older than its archive looks sound by itself.
 
 Where there is a backup or an archive that reaches further, restore that instead. What
 --accept-loss gives up is gone: entries that were acknowledged are booked no more.
@@ -28,34 +31,37 @@ sequence number that recover has shown. Where something lies behind it the log i
 there, and the log as it was is kept beside it. A new epoch begins: its first record says
 where the old log was cut and what is lost, the log id is another, tokens of the old
 one are refused, and whoever has kept a root of what is lost will notice.`,
-		Example: "  ledgerctl recover\n  ledgerctl recover --accept-loss 5120 --reason 'disk 3 replaced, ticket 77'",
+		Example: "  ledgerctl recover\n  ledgerctl recover --archive /mnt/archive\n  ledgerctl recover --accept-loss 5120 --reason 'disk 3 replaced, ticket 77'",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			home, err := a.homePath()
 			if err != nil {
 				return err
 			}
+			o := sidecar.RecoverOptions{Home: home, Archive: archived}
 			if cmd.Flags().Changed("accept-loss") {
 				last, err := strconv.ParseUint(accept, 10, 63)
 				if err != nil {
 					return usagef("--accept-loss is %.40q: it has to be a sequence number, the last good one that recover has shown", accept)
 				}
-				return a.acceptLoss(cmd, home, last, reason)
+				return a.acceptLoss(cmd, o, last, reason)
 			}
 			if reason != "" {
 				return usagef("--reason goes with --accept-loss")
 			}
-			return a.diagnose(cmd, home)
+			return a.diagnose(cmd, o)
 		},
 	}
 	cmd.Flags().StringVar(&accept, "accept-loss", "", "go on behind this `SEQ`, the last good sequence number, in a new epoch")
+	cmd.Flags().StringVar(&archived, "archive", "", "archive `DIR` of the ledger (archive.dir): what it holds beyond the log is lost, too")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record of the new epoch: `TEXT` of at most 256 characters, ASCII")
 	return cmd
 }
 
-func (a *app) diagnose(cmd *cobra.Command, home string) error {
+func (a *app) diagnose(cmd *cobra.Command, o sidecar.RecoverOptions) error {
 	tell, stop := a.showEntries("recover")
-	d, err := sidecar.Diagnose(cmd.Context(), home, tell)
+	o.Progress = tell
+	d, err := sidecar.Diagnose(cmd.Context(), o)
 	stop()
 	if err != nil {
 		return err
@@ -113,9 +119,10 @@ func diagnosis(line func(format string, args ...any), d *sidecar.Diagnosis) {
 	line("  ledgerctl --home %s recover --accept-loss %d", d.Home, d.LastGood)
 }
 
-func (a *app) acceptLoss(cmd *cobra.Command, home string, last uint64, reason string) error {
+func (a *app) acceptLoss(cmd *cobra.Command, o sidecar.RecoverOptions, last uint64, reason string) error {
 	tell, stop := a.showEntries("recover")
-	begun, aside, err := sidecar.AcceptLoss(cmd.Context(), home, last, reason, tell)
+	o.Progress = tell
+	begun, aside, err := sidecar.AcceptLoss(cmd.Context(), o, last, reason)
 	stop()
 	if err != nil {
 		return err

@@ -77,7 +77,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.appendCommand())
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
-		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.topCommand(), a.healthCommand())
+		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.topCommand(), a.exploreCommand(), a.plotCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())

@@ -7,20 +7,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 )
 
 // load says how hard and how often the gate measures.
 type load struct {
 	times        int
-	length       time.Duration
+	length       time.Duration // of the open loop
+	entries      int           // of the closed loop
 	pebbleLength string
 }
 
 func (f *flags) gateLoad() load {
 	l := load{times: 3, length: 20 * time.Second, pebbleLength: "2s"}
 	if f.short {
-		l = load{times: 1, length: 3 * time.Second, pebbleLength: "500ms"}
+		l = load{times: 1, length: 1500 * time.Millisecond, pebbleLength: "300ms"}
 	}
 	if f.times > 0 {
 		l.times = f.times
@@ -28,8 +30,13 @@ func (f *flags) gateLoad() load {
 	if f.seconds > 0 {
 		l.length = f.seconds
 	}
+	l.entries = int(closedEntries * l.length.Seconds())
 	return l
 }
+
+// closedEntries is how many entries the closed loop books for each second of the open one: a number, not a time,
+// since allocations and bytes an entry depend on how large a home is.
+const closedEntries = 50_000
 
 // Shape of the closed loop of each profile: its median batch.
 var closedBatch = map[string]string{micronode: "8", macronode: "16"}
@@ -41,17 +48,18 @@ type round struct {
 	OtherCPU    float64     `json:"other_cpu_cores"` // most that anything else used meanwhile
 }
 
-// measureRound loads a profile: at its rate, and then as much as it takes.
+// measureRound loads a profile: at its rate, and then with a number of entries as fast as it takes them.
 func (h *harness) measureRound(ctx context.Context, profile string, l load) (r round, err error) {
 	before, err := h.barePebble(ctx, l.pebbleLength)
 	if err != nil {
 		return r, err
 	}
-	open, err := h.spawned(ctx, "--profile", profile, "--duration", l.length.String(), "--warmup", "1s")
+	warmup := min(l.length/5, time.Second)
+	open, err := h.spawned(ctx, "--profile", profile, "--duration", l.length.String(), "--warmup", warmup.String())
 	if err != nil {
 		return r, err
 	}
-	closed, err := h.spawned(ctx, "--node", profile, "--connections", "64", "--batch", closedBatch[profile], "--duration", l.length.String(), "--warmup", "1s")
+	closed, err := h.closedLoop(ctx, profile, l.entries, &r.Figures)
 	if err != nil {
 		return r, err
 	}
@@ -59,18 +67,14 @@ func (h *harness) measureRound(ctx context.Context, profile string, l load) (r r
 	if err != nil {
 		return r, err
 	}
-	mean := func(a, b float64) float64 { return (a + b) / 2 }
 	r.Calibration = calibration{
-		HashesPerSecond:     mean(open.Calibration.HashesPerSecond, closed.Calibration.HashesPerSecond),
-		FdatasyncP50Ms:      mean(open.Calibration.FdatasyncP50Ms, closed.Calibration.FdatasyncP50Ms),
-		BarePebblePerSecond: mean(before, after),
+		HashesPerSecond: open.Calibration.HashesPerSecond, FdatasyncP50Ms: open.Calibration.FdatasyncP50Ms,
+		BarePebblePerSecond: (before + after) / 2,
 	}
 	r.OtherCPU = max(open.OtherCPU, closed.OtherCPU)
-	r.Figures = figures{
-		CommitP50Ms: open.Latency.P50, CommitP95Ms: open.Latency.P95, CommitP99Ms: open.Latency.P99,
-		IngestRPSSustained: closed.RequestsPerSecond, RSSMiB: float64(open.RSSMaxBytes) / (1 << 20), CPUPct: 100 * open.ServerCPU,
-		BackpressureFrac: open.BusyShare,
-	}
+	r.Figures.CommitP50Ms, r.Figures.CommitP95Ms, r.Figures.CommitP99Ms = open.Latency.P50, open.Latency.P95, open.Latency.P99
+	r.Figures.RSSMiB, r.Figures.CPUPct = float64(open.RSSMaxBytes)/(1<<20), 100*open.ServerCPU
+	r.Figures.BackpressureFrac = open.BusyShare
 	for _, b := range []*benchResult{open, closed} {
 		if !b.Gapless {
 			r.Figures.SeqGaps++
@@ -78,6 +82,51 @@ func (h *harness) measureRound(ctx context.Context, profile string, l load) (r r
 	}
 	return r, nil
 }
+
+// closedWarmup is how many entries make accounts and buffers what they stay.
+const closedWarmup = 30_000
+
+// closedLoop books so many entries in a new home, keeps what /metrics says behind it, and fills in the figures
+// that it is for.
+func (h *harness) closedLoop(ctx context.Context, profile string, entries int, f *figures) (b *benchResult, err error) {
+	home, err := h.newHome()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(home)) }()
+	n, err := h.startNode(ctx, home, profile)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, n.stop()) }()
+	book := func(entries int) (*benchResult, error) {
+		return h.bench(ctx, "--home", home, "--node", profile, "--connections", "64", "--batch", closedBatch[profile],
+			"--warmup", "0s", "--duration", "1h", "--entries", strconv.Itoa(entries))
+	}
+	if _, err := book(closedWarmup); err != nil {
+		return nil, err
+	}
+	before, err := n.counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if b, err = book(entries); err != nil {
+		return nil, err
+	}
+	after, err := n.counts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	booked := after.entries - before.entries
+	f.AllocsPerEntry = (after.allocs - before.allocs) / booked
+	f.WrittenBytesPerEntry = (after.written - before.written) / booked
+	f.CPUMicrosPerEntry = b.ServerCPUMicrosPerEntry
+	f.IngestRPSSustained = b.RequestsPerSecond
+	return b, os.WriteFile(filepath.Join(h.out, metricsFile(profile)), after.text, 0o644)
+}
+
+// metricsFile has what /metrics said behind the closed loop of a profile.
+func metricsFile(profile string) string { return profile + "-metrics.txt" }
 
 // middleRound takes the median of each figure, but the worst of backpressure and gaps.
 func middleRound(all []round) (m round) {
@@ -91,6 +140,10 @@ func middleRound(all []round) (m round) {
 		IngestRPSSustained: f(func(f *figures) float64 { return f.IngestRPSSustained }),
 		RSSMiB:             f(func(f *figures) float64 { return f.RSSMiB }),
 		CPUPct:             f(func(f *figures) float64 { return f.CPUPct }),
+
+		AllocsPerEntry:       f(func(f *figures) float64 { return f.AllocsPerEntry }),
+		WrittenBytesPerEntry: f(func(f *figures) float64 { return f.WrittenBytesPerEntry }),
+		CPUMicrosPerEntry:    f(func(f *figures) float64 { return f.CPUMicrosPerEntry }),
 	}
 	m.Calibration = calibration{
 		HashesPerSecond:     medianOf(all, func(r *round) float64 { return r.Calibration.HashesPerSecond }),
@@ -170,9 +223,7 @@ func (h *harness) gateProfile(ctx context.Context, profile string, m *machine) (
 	if p.round, err = h.measureProfile(ctx, profile, h.gateLoad()); err != nil {
 		return p, err
 	}
-	if p.Metrics, err = h.captureMetrics(ctx, profile); err != nil {
-		return p, err
-	}
+	p.Metrics = metricsFile(profile)
 	if !h.write {
 		p.Verdicts = compare(profile, base, &p.Figures, &p.Calibration, h.short)
 		return p, nil
@@ -189,28 +240,6 @@ func (h *harness) gateProfile(ctx context.Context, profile string, m *machine) (
 	}
 	base.figures, base.Calibration, base.Machine = p.Figures, p.Calibration, *m
 	return p, writeJSON(filepath.Join(h.baselines, profile, "baseline.json"), base)
-}
-
-// captureMetrics keeps what /metrics says of a profile under its load.
-func (h *harness) captureMetrics(ctx context.Context, profile string) (file string, err error) {
-	home, err := os.MkdirTemp(h.scratch, "home-")
-	if err != nil {
-		return "", err
-	}
-	n, err := h.startNode(ctx, home, profile)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, n.stop()) }()
-	if _, err := h.bench(ctx, "--home", home, "--profile", profile, "--node", profile, "--duration", "1s", "--warmup", "0s"); err != nil {
-		return "", err
-	}
-	text, err := n.metrics(ctx)
-	if err != nil {
-		return "", fmt.Errorf("capture /metrics: %w", err)
-	}
-	file = profile + "-metrics.txt"
-	return file, os.WriteFile(filepath.Join(h.out, file), text, 0o644)
 }
 
 // readBaseline reads the baseline of a profile and checks its history.

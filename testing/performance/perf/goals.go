@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 )
@@ -29,7 +28,7 @@ func (g *goal) kept() bool {
 	return g.Measured <= g.Want
 }
 
-// goalRun collects rows; the first failure ends it.
+// goalRun collects the rows of one part; the first failure ends the part.
 type goalRun struct {
 	*harness
 	ctx     context.Context
@@ -40,26 +39,66 @@ type goalRun struct {
 	err     error
 }
 
+// goalParts are measured one after the other, each by itself.
+var goalParts = []struct {
+	name    string
+	measure func(*goalRun)
+}{
+	{"throughput", (*goalRun).throughput}, {"alone", (*goalRun).alone}, {"profiles", (*goalRun).openLoops},
+	{"ten-million", (*goalRun).tenMillion}, {"empty", (*goalRun).empty}, {"programs", (*goalRun).programs},
+}
+
 // goals measures everything that the project has set itself, medians of --times runs,
-// and leaves goals.json and goals.md.
+// and keeps goals.json and goals.md up to date part by part. --only names parts,
+// --resume leaves out those that have been taken in the same way already. A part that
+// fails does not keep the others from being measured.
 func goals(ctx context.Context, h *harness) error {
-	r := &goalRun{harness: h, ctx: ctx, length: "5s", repeats: 3}
+	t, err := readGoalTable(h.out)
+	if err != nil {
+		return err
+	}
+	only := map[string]bool{}
+	for name := range strings.SplitSeq(h.only, ",") {
+		only[name] = name != ""
+	}
+	length, repeats := "5s", 3
 	if h.seconds > 0 {
-		r.length = h.seconds.String()
+		length = h.seconds.String()
 	}
 	if h.times > 0 {
-		r.repeats = h.times
+		repeats = h.times
 	}
-	m := thisMachine(h.dir)
-	for _, part := range []func(){r.throughput, r.alone, r.openLoops, r.tenMillion, r.empty, r.programs} {
-		if part(); r.err != nil {
-			return r.err
+	t.Machine = thisMachine(h.dir)
+	var failed []error
+	for _, part := range goalParts {
+		if known := only[part.name]; len(h.only) > 0 && !known {
+			continue
 		}
-		if err := r.write(&m); err != nil {
+		delete(only, part.name)
+		if had, ok := t.Parts[part.name]; ok && h.resume && had.Length == length && had.Repeats == repeats {
+			say("%s: taken at %s", part.name, had.Time.Format("15:04"))
+			continue
+		}
+		say("%s:", part.name)
+		r := &goalRun{harness: h, ctx: ctx, length: length, repeats: repeats}
+		if part.measure(r); r.err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", part.name, r.err))
+			if ctx.Err() != nil {
+				break
+			}
+			continue
+		}
+		t.Parts[part.name] = goalPart{Time: time.Now().UTC().Truncate(time.Second), Length: length, Repeats: repeats, OtherCPU: r.other, Rows: r.rows}
+		if err := t.write(h.out); err != nil {
 			return err
 		}
 	}
-	return nil
+	for name, left := range only {
+		if left {
+			failed = append(failed, fmt.Errorf("there is no part %q", name))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 func (r *goalRun) add(g goal) {
@@ -186,47 +225,37 @@ func (r *goalRun) openLoops() {
 
 const tenMillion = 10_000_000
 
-// tenMillion fills a home and opens it, as it was left and as a crash left it.
+// tenMillion takes the home of that size out of the curve that lies in the folder of results,
+// and fills one where there is none.
 func (r *goalRun) tenMillion() {
-	home, err := r.newHome()
-	if err != nil {
-		r.err = err
-		return
-	}
-	defer func() { r.err = errors.Join(r.err, os.RemoveAll(home)) }()
-	n, err := r.startNode(r.ctx, home, macronode)
-	if err != nil {
-		r.err = err
-		return
-	}
-	_, err = r.burst(r.ctx, home, tenMillion)
-	size, err2 := n.size(r.ctx)
-	time.Sleep(2 * time.Second) // what is compacted behind the load counts too
-	written := n.written()
-	if r.err = errors.Join(err, err2, n.stop()); r.err != nil {
-		return
-	}
-	var points []homePoint
-	for range r.repeats {
-		p, err := r.point(r.ctx, home)
+	p, command := curvePoint(r.out, tenMillion), "`just curve`"
+	if p == nil {
+		p, command = new(homePoint), "`just goals`"
+		home, err := r.newHome()
 		if err != nil {
 			r.err = err
 			return
 		}
-		points = append(points, p)
+		defer func() { r.err = errors.Join(r.err, os.RemoveAll(home)) }()
+		booked, written, err := r.fill(r.ctx, home, tenMillion)
+		if err != nil {
+			r.err = err
+			return
+		}
+		if *p, r.err = r.point(r.ctx, home); r.err != nil {
+			return
+		}
+		p.WriteAmplification = written / (booked * entryBytes)
+		if p.VerifyPerSecond, r.err = r.verify(r.ctx, home); r.err != nil {
+			return
+		}
 	}
-	verified, err := r.verify(r.ctx, home)
-	if err != nil {
-		r.err = err
-		return
-	}
-	point := func(of func(*homePoint) float64) float64 { return medianOf(points, of) }
-	r.add(goal{Name: "ready after a clean stop with 10 M entries", Unit: "ms", Want: 50, Beyond: 25, Measured: point(func(p *homePoint) float64 { return p.ReadyCleanMs }), Command: "`just goals`"})
-	r.add(goal{Name: "ready when killed with 10 M entries", Unit: "ms", Want: 200, Beyond: 100, Measured: point(func(p *homePoint) float64 { return p.ReadyKilledMs }), Command: "`just goals`"})
-	r.add(goal{Name: "disk bytes an entry of 200, after a clean stop", Unit: "bytes", Want: 260, Measured: points[0].DiskBytesPerEntry, Command: "`just goals`"})
-	r.add(goal{Name: "write amplification", Unit: "×", Want: 3, Beyond: 2.2, Measured: written / (float64(size) * entryBytes), Command: "`just goals`, write_bytes of /proc/PID/io"})
-	r.add(goal{Name: "`ledgerctl verify`", Unit: "entries/s", Want: 500e3, Beyond: 1e6, More: true, Measured: verified, Command: "`ledgerctl verify`"})
-	r.add(goal{Name: "inclusion proof at 10 M entries, p50", Unit: "ms", Want: 1, Beyond: 0.2, Measured: point(func(p *homePoint) float64 { return p.ProofP50 }), Command: "`just goals`"})
+	r.add(goal{Name: "ready after a clean stop with 10 M entries", Unit: "ms", Want: 50, Beyond: 25, Measured: p.ReadyCleanMs, Command: command})
+	r.add(goal{Name: "ready when killed with 10 M entries", Unit: "ms", Want: 200, Beyond: 100, Measured: p.ReadyKilledMs, Command: command})
+	r.add(goal{Name: "disk bytes an entry of 200, after a clean stop", Unit: "bytes", Want: 260, Beyond: 150, Measured: p.DiskBytesPerEntry, Command: command})
+	r.add(goal{Name: "write amplification", Unit: "×", Want: 3, Beyond: 2.2, Measured: p.WriteAmplification, Command: command + ", write_bytes of /proc/PID/io"})
+	r.add(goal{Name: "`ledgerctl verify`", Unit: "entries/s", Want: 500e3, Beyond: 1e6, More: true, Measured: p.VerifyPerSecond, Command: command})
+	r.add(goal{Name: "inclusion proof at 10 M entries, p50 of random ones", Unit: "ms", Want: 1, Beyond: 0.2, Measured: p.ProofP50, Command: command})
 }
 
 // empty: a start on nothing.
@@ -268,38 +297,4 @@ func (r *goalRun) programs() {
 		return
 	}
 	r.add(goal{Name: "both programs, static", Unit: "MiB", Want: 40, Beyond: 30, Measured: float64(info.Size()) / (1 << 20), Command: "`just build`"})
-}
-
-// write leaves what there is so far, with the curve beside it where that has been taken.
-func (r *goalRun) write(m *machine) error {
-	if err := writeJSON(filepath.Join(r.out, "goals.json"), r.rows); err != nil {
-		return err
-	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s, %d cores, %s, kernel %s, %s; medians of %d; everything else used up to %.2f cores.\n\n",
-		m.CPU, m.Cores, m.Filesystem, m.Kernel, m.Go, r.repeats, r.other)
-	b.WriteString("| | goal | beyond | measured | | command |\n|---|---|---|---|---|---|\n")
-	for _, g := range slices.Concat(r.rows, curveGoal(r.out)) {
-		sign, word := "≤", "kept"
-		if g.More {
-			sign = "≥"
-		}
-		if !g.kept() {
-			word = "**missed**"
-		}
-		beyond := ""
-		if g.Beyond > 0 {
-			beyond = figure(g.Beyond)
-		}
-		fmt.Fprintf(&b, "| %s | %s %s %s | %s | %s | %s | %s |\n", g.Name, sign, figure(g.Want), g.Unit, beyond, figure(g.Measured), word, g.Command)
-	}
-	return os.WriteFile(filepath.Join(r.out, "goals.md"), []byte(b.String()), 0o644)
-}
-
-// figure prints three digits that say something.
-func figure(x float64) string {
-	if x >= 1000 {
-		return fmt.Sprintf("%.0f", x)
-	}
-	return fmt.Sprintf("%.3g", x)
 }

@@ -30,6 +30,9 @@ type homePoint struct {
 	ProofP99          float64 `json:"proof_p99_ms"`
 	FindP50           float64 `json:"find_p50_ms"` // random entries by account and nonce
 	FindP99           float64 `json:"find_p99_ms"`
+
+	WriteAmplification float64 `json:"write_amplification,omitempty"`       // bytes to the disk over bytes of entries, of the loads that filled it
+	VerifyPerSecond    float64 `json:"verify_entries_per_second,omitempty"` // of ledgerctl verify, where that was asked for
 }
 
 const (
@@ -37,18 +40,28 @@ const (
 	pointReads = 1000
 )
 
-// fill brings a home to a size, with the load that bench calls max.
-func (h *harness) fill(ctx context.Context, home string, entries uint64) error {
+// settled is how long a home is left alone behind a load, so that what is compacted
+// behind it counts as written too.
+const settled = 2 * time.Second
+
+// fill brings a home to a size, with the load that bench calls max, and returns how many
+// entries it booked and the bytes that were written for them.
+func (h *harness) fill(ctx context.Context, home string, entries uint64) (booked, written float64, err error) {
 	n, err := h.startNode(ctx, home, macronode)
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
-	size, err := n.size(ctx)
-	if err == nil && size < entries {
-		say("fill from %d to %d entries", size, entries)
-		_, err = h.burst(ctx, home, entries-size)
+	before, err := n.size(ctx)
+	after := before
+	if err == nil && before < entries {
+		say("fill from %d to %d entries", before, entries)
+		if _, err = h.burst(ctx, home, entries-before); err == nil {
+			time.Sleep(settled)
+			after, err = n.size(ctx)
+		}
 	}
-	return errors.Join(err, n.stop())
+	booked, written = float64(after-before), n.written()
+	return booked, written, errors.Join(err, n.stop())
 }
 
 // burst books so many entries as fast as they are taken, and up to a fifth of a second

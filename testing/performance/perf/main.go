@@ -19,11 +19,11 @@ const (
 
 // flags are those of all commands; each uses what it needs.
 type flags struct {
-	out, dir, baselines, tags string
-	short, write              bool
-	times                     int
-	seconds, soak             time.Duration
-	most                      float64 // millions of entries
+	out, dir, baselines, tags, only string
+	short, write, resume            bool
+	times                           int
+	seconds, soak                   time.Duration
+	most                            float64 // millions of entries
 }
 
 var commands = map[string]func(context.Context, *harness) error{
@@ -46,6 +46,8 @@ func run(args []string) (err error) {
 	set.StringVar(&f.tags, "tags", "", "build tags of the programs that are measured")
 	set.BoolVar(&f.short, "short", false, "gate: the short form, with its own tolerances")
 	set.BoolVar(&f.write, "write", false, "gate: write the baselines; spread: write the tolerances")
+	set.StringVar(&f.only, "only", "", "goals: these parts alone, by comma: throughput, alone, profiles, ten-million, empty, programs")
+	set.BoolVar(&f.resume, "resume", false, "goals: leave out parts that were taken in the same way already")
 	set.IntVar(&f.times, "times", 0, "how often each figure is taken (default gate and goals 3, spread 30)")
 	set.DurationVar(&f.seconds, "seconds", 0, "how long each load lasts (default gate 20s, short 3s, goals 5s)")
 	set.DurationVar(&f.soak, "duration", 30*time.Minute, "soak: how long")

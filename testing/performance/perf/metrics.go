@@ -11,10 +11,42 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
 const metricsMax = 8 << 20 // bytes
+
+// counts are sums since the start of a sidecar.
+type counts struct {
+	entries, allocs float64
+	written         float64 // bytes handed to the kernel, to files and sockets (wchar of proc(5))
+	text            []byte  // of /metrics
+}
+
+func (n *node) counts(ctx context.Context) (c counts, err error) {
+	if c.text, err = n.metrics(ctx); err != nil {
+		return c, fmt.Errorf("read /metrics: %w", err)
+	}
+	for name, to := range map[string]*float64{"ledger_entries_total": &c.entries, "go_memstats_mallocs_total": &c.allocs} {
+		if *to, err = sampleOf(c.text, name); err != nil {
+			return c, err
+		}
+	}
+	c.written = n.kernelFigure("io", "wchar:")
+	return c, nil
+}
+
+// sampleOf returns the value of a metric without labels.
+func sampleOf(text []byte, name string) (float64, error) {
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, name+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("/metrics has no %s", name)
+}
 
 // metrics reads /metrics from the HTTPS port, trusting the certificate of the home.
 func (n *node) metrics(ctx context.Context) (text []byte, err error) {

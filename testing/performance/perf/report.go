@@ -22,7 +22,7 @@ func (r *gateReport) markdown() string {
 	fmt.Fprintf(&b, "# Performance against the baselines\n\n%s, %d cores, %s, kernel %s, %s; %s",
 		r.Machine.CPU, r.Machine.Cores, r.Machine.Filesystem, r.Machine.Kernel, r.Machine.Go, r.Time.Format("2006-01-02 15:04 UTC"))
 	if r.Short {
-		b.WriteString("; short form")
+		b.WriteString("; short form: latencies and the CPU at a rate are left to the long one")
 	}
 	b.WriteString(".\n")
 	if r.Vectors != "" {
@@ -31,7 +31,7 @@ func (r *gateReport) markdown() string {
 	for _, profile := range []string{micronode, macronode} {
 		p := r.Profiles[profile]
 		fmt.Fprintf(&b, "\n## %s\n\nCalibration: %.0f hashes/s, fdatasync %.3f ms, bare Pebble %.0f entries/s; everything else used up to %.2f cores.\n"+
-			"/metrics under load: `%s`.\n\n", profile, p.Calibration.HashesPerSecond, p.Calibration.FdatasyncP50Ms,
+			"/metrics behind the closed loop: `%s`.\n\n", profile, p.Calibration.HashesPerSecond, p.Calibration.FdatasyncP50Ms,
 			p.Calibration.BarePebblePerSecond, p.OtherCPU, p.Metrics)
 		b.WriteString(verdictTable(p.Verdicts))
 	}

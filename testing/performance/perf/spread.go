@@ -59,6 +59,9 @@ func spread(ctx context.Context, h *harness) error {
 func deviations(profile string, all []round) map[string]deviation {
 	result := map[string]deviation{}
 	for _, g := range gatedFigures(profile) {
+		if g.long {
+			continue
+		}
 		ratio := func(r *round) float64 { return g.ratio(g.of(&r.Figures), &r.Calibration) }
 		d := deviation{Median: medianOf(all, ratio)}
 		for i := range all {
@@ -77,7 +80,10 @@ func deviations(profile string, all []round) map[string]deviation {
 func printDeviations(profile string, all map[string]deviation) {
 	fmt.Printf("%s\n\n| figure | median ratio | worst, against it | tolerance |\n|---|---|---|---|\n", profile)
 	for _, g := range gatedFigures(profile) {
-		d := all[g.name]
+		d, ok := all[g.name]
+		if !ok {
+			continue
+		}
 		fmt.Printf("| %s | %.4g | %+.1f %% | %.0f %% |\n", g.name, d.Median, 100*d.Worst, 100*d.Tolerance)
 	}
 	fmt.Println()

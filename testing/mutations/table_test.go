@@ -1,0 +1,151 @@
+// Package mutations_test takes each measure against loss out, one at a time, and demands that the test
+// which stands for it fails: a measure that no test misses is not held. TestRowsFit, of every test run,
+// finds rows that the source has left behind; TestMutations, with -tags mutations, runs them (just mutations).
+package mutations_test
+
+// mutation is one measure taken out: old, which the file holds once, becomes new, and test, a pattern of
+// the package's tests, has to fail.
+type mutation struct {
+	name     string
+	file     string // below the root of the repository
+	old, new string
+	pkg      string
+	test     string
+	sample   bool // one of the few of every CI run
+}
+
+const (
+	inStore     = "./store"
+	inCommitter = "./committer"
+	inSidecar   = "./sidecar"
+	inTests     = "./sidecar/sidecartest"
+)
+
+// mutations is the table. docs/RELIABILITY.md says what each measure is for.
+var mutations = []mutation{
+	{"Fatalf of the log returns", "store/engine.go",
+		`Fatalf(format string, args ...any) { l.fatal(fmt.Sprintf(format, args...)) }`,
+		`Fatalf(format string, args ...any) { l.log.Errorf(format, args...) }`,
+		inStore, "TestFatalfNeverReturns|TestFailedWriteIsNeverAcknowledged", true},
+	{"fail stop returns", "store/engine.go",
+		`	panic("store: Options.Fatal returned after: " + msg)`, ``,
+		inStore, "TestFatalfNeverReturns", false},
+	{"the head file is not written", "store/append.go",
+		`if err := s.head.write(c.Last(), &c.Root); err != nil {`, `if err := error(nil); err != nil {`,
+		inTests, "TestLossIsNoticedByTheHeadFile", false},
+	{"the head file's size is not held against the log", "committer/recover.go",
+		`case known.Seq > size:`, `case false:`,
+		inTests, "TestLossIsNoticedByTheHeadFile", true},
+	{"the head file's root is not held against the log's", "committer/recover.go",
+		`if !known.Known || known.Seq != size || size == 0 || known.Root == root {`, `if true {`,
+		inTests, "TestAnotherLogIsNoticed", false},
+	{"a home without a readable head file is taken as it is", "committer/recover.go",
+		`case !known.Known && !c.trusting:`, `case false:`,
+		inTests, "TestRecover/head_file", false},
+	{"the two slots of the head file are one", "store/head.go",
+		`int64(h.count%2*headSlotStride)`, `int64(0)`,
+		inStore, "TestHeadFile", false},
+	{"a torn slot of the head file counts", "store/head.go",
+		`crc32.Checksum(b[:60], castagnoli) != binary.LittleEndian.Uint32(b[60:])`, `false`,
+		inStore, "TestHeadFile", false},
+	{"the mark of a discarded state is forgotten", "store/witness.go",
+		`if s.readOnly || m.Size <= s.headAt.Seq`, `if true || m.Size <= s.headAt.Seq`,
+		inTests, "TestRecover/state_that_knows_more", false},
+	{"a damaged block is an error like any other", "store/broken.go",
+		`	return &Damage{Seq: seq, Err: err}`, `	return err`,
+		inTests, "TestRecover/rotten", false},
+	{"a root that does not recompute at replay is taken", "committer/recover.go",
+		`if root := l.frontier.Root(); root != commit.Root {`, `if root := commit.Root; root != commit.Root {`,
+		inCommitter, "Test", false},
+	{"the number of an Epoch record is not checked", "committer/epoch.go",
+		`case said.Number != l.epoch.Number+1:`, `case false:`,
+		inCommitter, "TestEpochThatDoesNotFitIsLoss", false},
+	{"the log id of an Epoch record is not checked", "committer/epoch.go",
+		`case said.OldLogID != l.epoch.LogID:`, `case false:`,
+		inCommitter, "TestEpochThatDoesNotFitIsLoss", true},
+	{"the tree of an Epoch record is not checked", "committer/epoch.go",
+		`case said.Cut != l.seq || said.Root != l.frontier.Root():`, `case false:`,
+		inCommitter, "TestEpochThatDoesNotFitIsLoss", false},
+	{"a client may write an Epoch record", "committer/epoch.go",
+		`	if !l.alone {`, `	if false {`,
+		inCommitter, "TestEpochFromAClient|TestEpochRefused", false},
+	{"the scrub reads the caches", "store/scrub.go",
+		`		err := sc.log(yield)
+`, `		err := error(nil)
+		for c, failed := range s.Commits(first) {
+			if !yield(c, failed) {
+				break
+			}
+		}
+		_ = sc
+`,
+		inSidecar, "TestScrub$|TestScrubKeepsToItsRate", false},
+	{"the scrub does not compute roots", "sidecar/scrub.go",
+		`if root := frontier.Root(); root != merkle.Hash(commit.Root) {`, `if root := frontier.Root(); false {`,
+		inSidecar, "TestScrubComputesRoots", false},
+	{"the scrub does not read the tables of the state", "sidecar/scrub.go",
+		`if err := sc.store.ScrubState(read); err != nil {`, `if err := error(nil); err != nil {`,
+		inSidecar, "TestScrub$", false},
+	{"a new database is written to before it was opened again", "store/engine.go",
+		`		if err = createEngine(fsys, dir, name, o); err != nil {
+			return nil, fmt.Errorf("create database %s: %w", path, err)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for database %s: %w", path, err)
+	}
+	o.ErrorIfNotExists = true
+`, `		err = makeDir(fsys, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look for database %s: %w", path, err)
+	}
+`,
+		inStore, "TestFirstWALTellsDamageFromItsEnd", false},
+	{"the format of the WAL cannot tell damage from its end", "store/engine.go",
+		`pebble.FormatNewest,`, `pebble.FormatWALSyncChunks - 1,`,
+		inStore, "TestFirstWALTellsDamageFromItsEnd", false},
+	{"a failing WAL is not met outside of a commit", "store/guard.go",
+		`	g.armed.Store(true)
+`, ``,
+		inStore, "TestFailingDiskAtTheEnd", false},
+	{"an opening state tries for ever", "store/state.go",
+		`s.state.opening.Load() > 0 && s.state.opening.Add(-1) == 0`, `s.state.opening.Load() > 0 && false`,
+		inStore, "TestFailingDiskAtTheStart", false},
+	{"the directory is not synced before a marker is made", "store/guard.go",
+		`		if err := syncDir(g.FS, g.FS.PathDir(name)); err != nil {`, `		if err := error(nil); err != nil {`,
+		inTests, "TestFaultsCrashAtEveryOperation", false},
+	{"a directory behind a marker may fail", "store/guard.go",
+		`err != nil && (marked || f.guard.armed.Load() || f.guard.late.Load()) {`, `err != nil && (marked && false || f.guard.armed.Load() || f.guard.late.Load()) {`,
+		inTests, "TestFaultsAtEveryOperation", false},
+	{"a log is cut without reading what is kept", "store/prune.go",
+		`	if err := s.guard.during(s.log.Flush); err != nil {
+		return err
+	}
+	if at, err := s.commitStart(cut); err != nil {
+		return err
+	} else if at != cut {
+		return fmt.Errorf("the commit at %d is missing", cut)
+	}
+`, ``,
+		inTests, "TestPruneReadsWhatItCuts", false},
+	{"a cut is begun before another is finished", "store/cut.go",
+		`	if err := finishCut(o.plainFS(), o.Dir); err != nil { // of one that a crash has met`, `	if err := error(nil); err != nil {`,
+		inStore, "TestCutCrash", false},
+	{"a half cut is not read", "store/cut.go",
+		`range []string{logDirName, cutReadyName} {`, `range []string{logDirName} {`,
+		inStore, "TestCutCrash", false},
+	{"another node key replaces the verifier key", "sidecar/nodekey.go",
+		`err == nil && keyIn(known) != keyIn(line) {`, `err == nil && false {`,
+		inSidecar, "TestAnotherNodeKey", true},
+	{"the sum of a keyring is not checked", "peercred/capability/keyring.go",
+		`if summed = true; line != ring.sum() {`, `if summed = true; false {`,
+		"./peercred/capability", "TestKeyringSum", false},
+	{"the signature on our own certificate is not checked", "sidecar/tls.go",
+		`			continue // its signer is elsewhere
+		}
+`, `		}
+		continue
+`,
+		inSidecar, "TestRotOfKeys", false},
+}
