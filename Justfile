@@ -82,6 +82,14 @@ model ENTRIES=env("MODEL_ENTRIES", "1000000"):
 faults:
     FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults' -count 1 -timeout 60m -v
 
+# book so many entries beside an archive and snapshots, restore them, and say how long it takes
+restore ENTRIES="1000000":
+    BACKUP_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestBackupUnderLoad' -count 1 -timeout 120m -v
+
+# end a restore at every STRIDE-th change of a file, and begin it again
+restore-kills STRIDE="1":
+    RESTORE_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestRestoreKilled' -count 1 -timeout 120m -v
+
 # flip a bit in every STRIDE-th byte of every file of a small home
 bitrot STRIDE="1":
     BITROT_STRIDE={{STRIDE}} go test ./sidecar ./sidecar/sidecartest -run '^TestRot' -count 1 -timeout 60m -v

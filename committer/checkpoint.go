@@ -13,6 +13,7 @@ import (
 // commit that it was cut at carries it, so it is never ahead of the log.
 type checkpointJob struct {
 	interval uint64
+	kept     uint64 // bodies before this entry are pruned behind it
 	rows     *store.Checkpoint
 }
 
@@ -35,7 +36,8 @@ func (c *Committer) cutCheckpoint(p *pending) *checkpointJob {
 		Size: l.seq, Root: p.commit.Root, TimeMs: p.commit.TimeMs,
 		NextAccount: l.nextAccount, Frontier: rawHashes(l.frontier.Hashes()), Epoch: l.epoch.row(),
 	}
-	job := &checkpointJob{interval: l.interval, rows: rows}
+	l.kept = max(l.kept, c.retain.Load())
+	job := &checkpointJob{interval: l.interval, kept: l.kept, rows: rows}
 	l.frozen, l.current = l.current, newRecent(c.options.CheckpointEntries)
 	l.rows = c.spareRows()
 	l.interval++
@@ -87,6 +89,7 @@ func (c *Committer) writeCheckpoint(job *checkpointJob) {
 			c.options.Fatal(fmt.Sprintf("forget entries before %d: %v", size-window+1, err))
 		}
 	}
+	c.prune(job)
 	c.stats.checkpoints.Add(1)
 	c.options.Log.Debug("checkpoint complete", zap.Uint64("size", size))
 }

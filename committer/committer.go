@@ -102,6 +102,7 @@ type Committer struct {
 	ended  sync.WaitGroup
 	loss   atomic.Pointer[Loss]
 	record []byte        // buffer of find
+	retain atomic.Uint64 // bodies before it may be pruned
 	blocks []merkle.Hash // buffer of grow
 	spare  *store.Checkpoint
 

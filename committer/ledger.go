@@ -2,6 +2,7 @@ package committer
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
@@ -51,6 +52,7 @@ type ledger struct {
 	filter      *identityFilter
 	window      uint64 // entries whose identity is remembered; 0 = all, for ever
 	epoch       Epoch  // in force behind seq
+	kept        uint64 // entries before it may have no body any more; nothing is decided by their bodies
 	alone       bool   // the entry that is judged is a commit of its own, not of a client: it may be an Epoch
 
 	current recent
@@ -127,6 +129,9 @@ func (l *ledger) judge(e wire.Entry) verdict {
 // repeated reports whether the identity of e is known and what follows.
 func (l *ledger) repeated(a *account, e wire.Entry) (verdict, bool) {
 	first, seq, err := l.lookUp(a, e.Nonce())
+	if errors.Is(err, errPruned) {
+		return l.repeatedPruned(seq, e), true
+	}
 	if err != nil {
 		return undecided(err), true
 	}
@@ -139,6 +144,18 @@ func (l *ledger) repeated(a *account, e wire.Entry) (verdict, bool) {
 	return verdict{outcome: wire.OutcomeDuplicate, seq: seq}, true
 }
 
+// repeatedPruned is repeated for an identity whose entry may have no body any more.
+func (l *ledger) repeatedPruned(seq uint64, e wire.Entry) verdict {
+	same, err := l.same(seq, e)
+	switch {
+	case err != nil:
+		return undecided(err)
+	case !same:
+		return rejected(wire.ReasonConflict, "account and nonce were used before with other content")
+	}
+	return verdict{outcome: wire.OutcomeDuplicate, seq: seq}
+}
+
 // lookUp returns the entry of an account with that nonce, in a buffer that the
 // next look-up uses again, and its sequence number; nil when there is none. What
 // the index says is held against the record: after a loss of the log's end it may
@@ -147,6 +164,9 @@ func (l *ledger) lookUp(a *account, nonce wire.Nonce) (wire.Entry, uint64, error
 	seq, known, err := l.sequence(store.Identity{Nonce: nonce, Account: a.number})
 	if err != nil || !known {
 		return nil, 0, err
+	}
+	if seq < l.kept {
+		return nil, seq, errPruned
 	}
 	e, err := l.find(seq)
 	if err != nil {

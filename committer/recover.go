@@ -187,6 +187,9 @@ func (c *Committer) restore(mark store.Mark) error {
 		l.sums[row.Asset] = &sum{asset: row.Asset, supply: amount, total: amount}
 	}
 	l.highest = c.store.HighestNonce()
+	if tail, err := c.store.Last(); err == nil && l.window == 0 {
+		l.kept = tail.First
+	}
 	if l.window == 0 {
 		l.filter = newIdentityFilter(c.options.FilterBytes)
 	}

@@ -1,6 +1,7 @@
 package committer
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -296,13 +297,13 @@ func (c *Committer) takeRepeated(r *Request) (done bool) {
 	refused := len(r.Results)
 	for i := range r.Ends {
 		seq := first.First + uint64(i)
-		booked, err := l.find(seq)
+		same, err := l.same(seq, r.entry(i))
 		if err != nil {
 			r.Results = r.Results[:refused]
 			r.refuse(i, undecided(err))
 			return true
 		}
-		if !r.entry(i).SameContent(booked) {
+		if !same {
 			r.Results = r.Results[:refused]
 			r.refuse(i, rejected(wire.ReasonConflict, "idem_id was used before with other entries"))
 			return true
@@ -337,7 +338,7 @@ func (c *Committer) answerTouched(r *Request) {
 		other := e.Counterparty()
 		if a != nil && e.Kind() == wire.KindReverse {
 			original, _, err := l.lookUp(a, e.Ref())
-			if err != nil {
+			if err != nil && !errors.Is(err, errPruned) {
 				r.Err = err
 			}
 			if original != nil {
@@ -406,6 +407,9 @@ func (c *Committer) answerFind(r *Request) {
 		var found wire.Entry
 		found, r.First, err = l.lookUp(a, r.Nonce)
 		r.Known = found != nil
+		if errors.Is(err, errPruned) { // known it is, and where
+			r.Known, err = true, nil
+		}
 	}
 	if err != nil {
 		r.Reason, r.Err = wire.ReasonInternal, err

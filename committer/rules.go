@@ -1,6 +1,7 @@
 package committer
 
 import (
+	"errors"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire"
 )
@@ -270,6 +271,9 @@ func assetWords(asset wire.Asset) string {
 // not otherwise.
 func (l *ledger) original(a *account, ref wire.Nonce) (wire.Entry, uint64, verdict) {
 	original, seq, err := l.lookUp(a, ref)
+	if errors.Is(err, errPruned) {
+		return nil, 0, rejected(wire.ReasonUnknownRef, refPruned)
+	}
 	if err != nil {
 		return nil, 0, undecided(err)
 	}

@@ -24,6 +24,8 @@ type archiver struct {
 	writer   *archive.Writer
 	head     func() *committer.Head
 	lost     func(*committer.Loss)
+	keep     uint64 // entries whose bodies stay; 0 = all
+	retain   func(before uint64)
 	log      *zap.Logger
 
 	failures atomic.Uint64
@@ -45,7 +47,7 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 	}
 	a := &archiver{
 		dir: s.config.Archive.Dir, interval: s.config.Archive.Interval.Duration(), head: s.committer.Head,
-		lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), ended: make(chan struct{}),
+		keep: uint64(s.config.Retention.Keep), retain: s.committer.Retain, lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), ended: make(chan struct{}),
 	}
 	a.writer, err = archive.NewWriter(archive.WriterOptions{
 		Store: s.store, Dir: a.dir, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
@@ -86,6 +88,9 @@ func (a *archiver) ship(ctx context.Context) {
 			a.log.Info("the archive is being written again", zap.Uint64("size", a.writer.Archived().Size))
 		}
 		a.caughtUp.Store(began)
+		if size := a.writer.Archived().Size; a.keep > 0 && size > a.keep {
+			a.retain(size - a.keep + 1) // what goes is archived, and older than what is kept
+		}
 		return
 	}
 	if errors.Is(err, context.Canceled) {

@@ -48,6 +48,7 @@ type Config struct {
 	Store       StoreConfig       `toml:"store"`
 	Window      WindowConfig      `toml:"window"`
 	Archive     ArchiveConfig     `toml:"archive"`
+	Retention   RetentionConfig   `toml:"retention"`
 	Scrub       ScrubConfig       `toml:"scrub"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
@@ -164,6 +165,11 @@ type WindowConfig struct {
 type ArchiveConfig struct {
 	Dir      string   `toml:"dir"`
 	Interval Duration `toml:"interval" allowed:"1s..1h"`
+}
+
+// RetentionConfig says how much of the log stays here once it is archived.
+type RetentionConfig struct {
+	Keep int `toml:"keep" allowed:"0..1000000000000"`
 }
 
 // ScrubConfig is about reading again what is on disk.

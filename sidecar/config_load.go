@@ -182,6 +182,10 @@ func (c *Config) validate() error {
 	if c.Profile == Micronode && c.Archive.Dir != "" {
 		all = append(all, errors.New("check configuration: archive.dir is for macronode: a micronode is another ledger at each start, and forgets"))
 	}
+	if keep := c.Retention.Keep; keep > 0 && (c.Archive.Dir == "" || keep < c.Checkpoint.IntervalEntries) {
+		all = append(all, fmt.Errorf("check configuration: retention.keep is %d: it must be 0, or at least checkpoint.interval_entries, %d, with an archive.dir that has the rest",
+			keep, c.Checkpoint.IntervalEntries))
+	}
 	if c.Limits.InflightBytes < 2*c.Limits.MaxFrame {
 		all = append(all, fmt.Errorf("check configuration: limits.inflight_bytes is %s: it must be at least 2 × limits.max_frame, %s",
 			c.Limits.InflightBytes, 2*c.Limits.MaxFrame))

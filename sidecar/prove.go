@@ -30,7 +30,7 @@ func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
 	answer, fault, err := ss.sidecar.roots.prove(&m)
 	switch {
 	case errors.Is(err, errForgotten) || errors.Is(err, store.ErrNotFound):
-		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "the records that the proof needs are no longer kept"}
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "the records that the proof needs are no longer kept here; an archive has them"}
 	case err != nil:
 		return ss.failed("proving", err)
 	case !fault.OK():

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -134,6 +135,9 @@ func (ss *session) answerEntries(ctx context.Context, id uint64, payload []byte)
 	answer := wire.EntriesAnswer{Size: size}
 	if tail.Size > 0 {
 		answer.Oldest = tail.First
+	}
+	if len(m.Account) > 0 && m.From > 0 && m.From < answer.Oldest { // "none" would say that it was never booked
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: fmt.Sprintf("it is entry %d, whose body is no longer kept here: the archive has it", m.From)}
 	}
 	from, to := max(m.From, tail.First), min(m.To, size)
 	if m.From == 0 || from > to {

@@ -45,6 +45,12 @@ type Diagnosis struct {
 	State     string   `json:"state,omitempty"` // what is wrong with the derived state; a start makes it again
 }
 
+// ErrRecoverPruned is what Diagnose and AcceptLoss say of a home that has pruned bodies. The archive has
+// the whole ledger, and what could be cut here could not be archived in a new epoch.
+var ErrRecoverPruned = errors.New("its older entries are pruned (retention.keep), so that it cannot be verified by itself, and no epoch " +
+	"is begun in it; nothing was changed. Restore the whole ledger from its archive into an empty folder: " +
+	"ledgerctl restore --archive DIR --home NEW; ledgerctl verify --archive DIR says what is wrong here")
+
 // RecoverOptions says what is looked at.
 type RecoverOptions struct {
 	Home     string
@@ -84,6 +90,9 @@ func diagnose(ctx context.Context, o *RecoverOptions) (d Diagnosis, err error) {
 		}
 	}
 	report, found := audit.Verify(ctx, s, told)
+	if errors.Is(found, audit.ErrPruned) {
+		return d, fmt.Errorf("%s: %w", home, ErrRecoverPruned)
+	}
 	finding := new(audit.Finding)
 	if errors.As(found, &finding) && finding.First == 0 && s.Head().Known {
 		d.State = finding.Error() // of the log nothing is known yet

@@ -2,7 +2,6 @@ package sidecar
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -37,6 +36,10 @@ type RestoreOptions struct {
 	SameEpoch bool
 	Newest    uint64
 	OldHome   string
+
+	// Unverified takes the derived state of a snapshot as it is signed. Otherwise what was made is
+	// verified before it counts, as Verify does: it takes some 100 bytes of memory for each entry.
+	Unverified bool
 }
 
 // RestoreReport is what came of a restore.
@@ -46,6 +49,9 @@ type RestoreReport struct {
 	OldLogID [16]byte
 	LogID    [16]byte // other than OldLogID unless SameEpoch
 	Epoch    uint64
+	// Kept is the first entry whose body the copy has. What is before it was pruned, so that the roots
+	// were computed again and the derived state of those entries was taken as it is signed.
+	Kept uint64
 }
 
 // copied is a copy of a ledger that can be restored.
@@ -53,6 +59,8 @@ type copied struct {
 	signed merkle.Checkpoint
 	note   []byte // signed by the node key
 	logID  [16]byte
+	kept   uint64 // first entry that has its body
+	state  bool   // it has a derived state, which no replay has made
 
 	// fill makes the home of the copy in a folder, and everything above known where it was not.
 	fill func(ctx context.Context, dir string) error
@@ -80,7 +88,7 @@ func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *Restore
 		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	from := &copied{
-		signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(), logID: id,
+		kept: 1, signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(), logID: id,
 		fill: func(ctx context.Context, dir string) error {
 			options := store.Options{Dir: dir, LogID: r.Genesis(), Hash: uint8(r.Hash())}
 			return store.Import(options, o.watched(ctx, r.Commits(1), r.Head().Size))
@@ -93,15 +101,15 @@ func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *Restore
 }
 
 // RestoreSnapshot makes a home from a snapshot. Every checksum is checked and every root computed
-// again. The home is the ledger when this returns nil, and none before.
+// again, and all that is derived from the entries, unless o.Unverified is set. The home is the ledger when this returns nil, and none before.
 func RestoreSnapshot(ctx context.Context, file io.Reader, o *RestoreOptions) (RestoreReport, error) {
-	from := new(copied)
+	from := &copied{state: true}
 	from.fill = func(ctx context.Context, dir string) error {
 		m, signed, err := unpackSnapshot(file, dir, o.Key)
 		if err != nil {
 			return err
 		}
-		from.signed, from.note = merkle.Checkpoint{Origin: m.Origin, Size: m.Size, Root: m.Root}, signed
+		from.signed, from.note, from.kept = merkle.Checkpoint{Origin: m.Origin, Size: m.Size, Root: m.Root}, signed, m.First
 		if _, from.logID, _, err = merkle.ParseOrigin(m.Origin); err != nil {
 			return err
 		}
@@ -200,64 +208,6 @@ func restore(ctx context.Context, from *copied, o *RestoreOptions) (report Resto
 	return report, nil
 }
 
-// check asks for the evidence that SameEpoch takes.
-func (o *RestoreOptions) check(from *copied) error {
-	if !o.SameEpoch {
-		return nil
-	}
-	newest := o.Newest
-	if o.OldHome != "" {
-		old, err := LogIDOf(o.OldHome)
-		if err != nil {
-			return fmt.Errorf("read the old home: %w", err)
-		}
-		head, err := store.ReadHead(o.OldHome)
-		switch {
-		case err != nil:
-			return fmt.Errorf("read the old home: %w", err)
-		case !head.Known:
-			return fmt.Errorf("the head file of %s is missing or damaged: it does not say how far the ledger got", o.OldHome)
-		case old != from.logID:
-			return fmt.Errorf("%s has log id %x, the copy %x", o.OldHome, old, from.logID)
-		case head.Seq == from.signed.Size && merkle.Hash(head.Root) != from.signed.Root:
-			return fmt.Errorf("the head file of %s knows another root at size %d: it is another log", o.OldHome, head.Seq)
-		}
-		newest = max(newest, head.Seq)
-	}
-	switch {
-	case newest == 0:
-		return errors.New("to go on in the same epoch takes evidence that nothing behind the copy was acknowledged: " +
-			"say the highest sequence number that anybody holds an answer for with --newest, or name the old home with --old-home; or begin a new epoch")
-	case newest > from.signed.Size:
-		return fmt.Errorf("the copy ends at %d, and %d was acknowledged: entries %d to %d are missing in it, so it cannot go on in the same epoch",
-			from.signed.Size, newest, from.signed.Size+1, newest)
-	}
-	return nil
-}
-
-// checkNodeKey asks, in the same epoch, for the key that its readers know.
-func (o *RestoreOptions) checkNodeKey(h *home, from *copied) error {
-	if !o.SameEpoch {
-		return nil
-	}
-	text, err := peercred.ReadPrivate(h.path(nodeKeyFile), secretBytesMax)
-	if err != nil {
-		return err
-	}
-	key, err := parseNodeKey(text)
-	if err != nil {
-		return err
-	}
-	verifier, err := merkle.NewVerifier(from.signed.Origin, key.Public().(ed25519.PublicKey))
-	if err != nil {
-		return err
-	}
-	if _, err := note.Open(from.note, note.VerifierList(verifier)); err != nil {
-		return fmt.Errorf("the same epoch is signed with the same node key: name it with --node-key: %w", err)
-	}
-	return nil
-}
-
 // emptyHome takes a folder that holds no ledger, with its lock, and makes the keys that are missing.
 func emptyHome(dir, nodeKey string) (*home, error) {
 	if _, err := makeHome(dir); err != nil {
@@ -301,7 +251,7 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 
 // build makes the parts of a home in a folder of their own.
 func build(ctx context.Context, h *home, dir string, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := errors.Join(os.Mkdir(dir, 0o700), syncDir(h.dir)); err != nil { // which keeps a start away from the parts
 		return report, err
 	}
 	if err := from.fill(ctx, dir); err != nil {
@@ -310,11 +260,16 @@ func build(ctx context.Context, h *home, dir string, from *copied, o *RestoreOpt
 	if err := errors.Join(o.check(from), o.checkNodeKey(h, from)); err != nil {
 		return report, err
 	}
-	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID}
+	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID, Kept: from.kept}
 	if o.SameEpoch {
 		err = replay(ctx, store.Options{Dir: dir}, from, &report)
 	} else {
 		err = replayToNewEpoch(store.Options{Dir: dir}, from, &report)
+	}
+	if err == nil && from.state && from.kept <= 1 && !o.Unverified {
+		if _, err = Verify(ctx, dir, o.Progress); err != nil {
+			err = fmt.Errorf("the copy is not a sound ledger: %w", err)
+		}
 	}
 	return report, err
 }

@@ -225,7 +225,7 @@ func newProver(s *store.Store) *merkle.Prover {
 		Leaves: func(block uint64, width int) ([]merkle.Hash, error) {
 			first := block*merkle.BlockLeaves + 1
 			if first < oldestKept(s) {
-				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
+				return prunedLeaves(s, block, width)
 			}
 			leaves := edge.of(block, width)
 			if len(leaves) == width {
@@ -240,8 +240,8 @@ func newProver(s *store.Store) *merkle.Prover {
 				}
 				leaves = append(leaves, kind.Leaf(record.Bytes))
 			}
-			if len(leaves) < width {
-				return nil, fmt.Errorf("%w: the records from %d on", errForgotten, first)
+			if len(leaves) < width { // pruned meanwhile
+				return prunedLeaves(s, block, width)
 			}
 			edge.keep(block, leaves)
 			return leaves, nil
@@ -254,6 +254,23 @@ func newProver(s *store.Store) *merkle.Prover {
 			return data, nil
 		},
 	}
+}
+
+// prunedLeaves returns the hashes of the first leaves of a block whose bodies were pruned, where they were
+// kept.
+func prunedLeaves(s *store.Store, block uint64, width int) ([]merkle.Hash, error) {
+	data, known, err := s.LookupTile(0, block, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !known || len(data) < width*merkle.HashSize {
+		return nil, fmt.Errorf("%w: the records from %d on", errForgotten, block*merkle.BlockLeaves+1)
+	}
+	leaves := make([]merkle.Hash, width)
+	for i := range leaves {
+		leaves[i] = merkle.Hash(data[i*merkle.HashSize:])
+	}
+	return leaves, nil
 }
 
 // edgeLeaves keeps the leaf hashes of the block at the end of the log, which every proof in

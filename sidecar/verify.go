@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 
+	"golang.org/x/mod/sumdb/note"
+
+	"github.com/rustyonions/ron-ledger/archive"
 	"github.com/rustyonions/ron-ledger/committer/audit"
 	"github.com/rustyonions/ron-ledger/store"
 )
@@ -22,6 +25,24 @@ type VerifyFinding = audit.Finding
 // ledger is a *VerifyFinding; other errors say that it could not be told. progress,
 // where it is not nil, is called from time to time.
 func Verify(ctx context.Context, home string, progress func(done, size uint64)) (report VerifyReport, err error) {
+	return verify(ctx, home, nil, progress)
+}
+
+// VerifyWithArchive is Verify for a ledger that has pruned bodies: those it reads from the archive in dir,
+// with the signatures checked by key, or unchecked where it is nil.
+func VerifyWithArchive(ctx context.Context, home, dir string, key note.Verifier, progress func(done, size uint64)) (VerifyReport, error) {
+	id, err := LogIDOf(home)
+	if err != nil {
+		return VerifyReport{}, fmt.Errorf("verify: %w", err)
+	}
+	r, err := archive.OpenReader(nil, dir, id, key)
+	if err != nil {
+		return VerifyReport{}, &VerifyFinding{Err: err}
+	}
+	return verify(ctx, home, &audit.Older{Commits: r.Commits, Record: r.Record}, progress)
+}
+
+func verify(ctx context.Context, home string, older *audit.Older, progress func(done, size uint64)) (report VerifyReport, err error) {
 	s, frozen, err := store.OpenFrozen(store.Options{Dir: home})
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return report, fmt.Errorf("verify: %w", err)
@@ -34,7 +55,7 @@ func Verify(ctx context.Context, home string, progress func(done, size uint64)) 
 	if err != nil {
 		return report, fmt.Errorf("verify %s: %w", home, err)
 	}
-	report, err = audit.Verify(ctx, s, func(done uint64) {
+	report, err = audit.VerifyWith(ctx, s, older, func(done uint64) {
 		if progress != nil {
 			progress(done, tail.Size)
 		}

@@ -65,13 +65,14 @@
 //
 //	a key of the state                      its value
 //	'b' name 0 asset[8]                     available[16] held[16]
+//	'd' u64 block                           256 digests[16] of entries whose bodies were pruned
 //	'h' nonce[16] u64 account               asset[8] remaining[16]
 //	'm'                                     the mark
 //	'n' name                                u64 account number
 //	'q' idem_id[16]                         u64 first record, u32 records
 //	'r' u64 seq                             root[32] u64 Unix ms
 //	's' asset[8]                            supply[16]
-//	't' u8 level u64 index                  the tile
+//	't' u8 level u64 index                  the tile; level 0: 256 leaf hashes of pruned bodies
 //	'v' u64 seq                             u64 seq of its reversal
 //	'x' nonce[16] u64 account               u64 seq of the record
 //

@@ -80,10 +80,8 @@ func (s *Store) pruneLog(cut uint64) error {
 	if err := s.guard.during(s.log.Flush); err != nil {
 		return err
 	}
-	if at, err := s.commitStart(cut); err != nil {
+	if err := s.readSeam(cut); err != nil {
 		return err
-	} else if at != cut {
-		return fmt.Errorf("the commit at %d is missing", cut)
 	}
 	s.tailMu.Lock()
 	s.tail.First = cut
@@ -93,6 +91,29 @@ func (s *Store) pruneLog(cut uint64) error {
 	return s.guard.during(func() error {
 		return s.log.Excise(context.Background(), pebble.KeyRange{Start: start[:], End: end[:]})
 	})
+}
+
+// readSeam reads the block that begins at cut, and the one before it.
+func (s *Store) readSeam(cut uint64) (err error) {
+	it, err := s.log.NewIter(nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	if !seekBlock(it, cut) {
+		return errors.Join(it.Error(), ErrNotFound)
+	}
+	h, _, err := headerAt(it)
+	if err != nil {
+		return err
+	}
+	if h.first != cut {
+		return fmt.Errorf("no block of the log begins at %d", cut)
+	}
+	if it.Prev() {
+		_, _, err = headerAt(it)
+	}
+	return errors.Join(err, it.Error())
 }
 
 // pruneState deletes the rows that belong to the records first..cut-1.

@@ -11,6 +11,7 @@ type Identity struct {
 // Prefixes of the keys of the state database. doc.go has the table.
 const (
 	keyBalance  = 'b'
+	keyContents = 'd'
 	keyHold     = 'h'
 	keyMark     = 'm'
 	keyAccount  = 'n'

@@ -113,6 +113,14 @@ func (e Entry) SameContent(other Entry) bool {
 		string(e[offsetNonce:]) == string(other[offsetNonce:])
 }
 
+// AppendContent appends e without its timestamp, which is what SameContent compares, in the form of an
+// entry whose timestamp is zero.
+func (e Entry) AppendContent(dst []byte) []byte {
+	dst = append(dst, e[:offsetTimestamp]...)
+	dst = append(dst, 0, 0, 0, 0, 0, 0, 0, 0)
+	return append(dst, e[offsetNonce:]...)
+}
+
 // NextEntry returns the entry that b starts with and its fault, if any. When the
 // size field is unusable, so that nothing behind it can be found, entry is nil.
 // Otherwise entry covers the whole entry, faulty or not, and the next one starts

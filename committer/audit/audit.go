@@ -58,7 +58,14 @@ var ErrPruned = errors.New("the log does not begin at 1: a ledger that has forgo
 //
 // Nothing may be appended or checkpointed meanwhile.
 func Verify(ctx context.Context, s *store.Store, progress func(done uint64)) (Report, error) {
+	return VerifyWith(ctx, s, nil, progress)
+}
+
+// VerifyWith is Verify for a store that has pruned bodies, which older has; without older, nil, it is
+// ErrPruned.
+func VerifyWith(ctx context.Context, s *store.Store, older *Older, progress func(done uint64)) (Report, error) {
 	a := newAudit(s)
+	a.log.older = older
 	if s.StateErr() == nil {
 		a.mark = s.Mark()
 		a.roots = rootRows{store: s}
@@ -81,8 +88,11 @@ func (a *audit) whole(ctx context.Context, progress func(done uint64)) (Report, 
 	if err != nil {
 		return Report{}, fmt.Errorf("read the end of the log: %w", err)
 	}
-	if tail.First > 1 {
+	if tail.First > 1 && a.log.older == nil {
 		return Report{}, fmt.Errorf("audit a log from %d on: %w", tail.First, ErrPruned)
+	}
+	if a.log.first = tail.First; tail.First <= 1 {
+		a.log.older = nil // nothing was pruned
 	}
 	err = a.run(ctx, progress)
 	if err == nil {
@@ -94,6 +104,8 @@ func (a *audit) whole(ctx context.Context, progress func(done uint64)) (Report, 
 // audit is what the log gives, up to the commit that was counted last.
 type audit struct {
 	store    *store.Store
+	log      *log
+	leaves   []byte // leaf hashes of the pruned block under way
 	kind     merkle.HashKind
 	mark     store.Mark
 	head     store.HeadSlot
@@ -112,9 +124,10 @@ type audit struct {
 
 func newAudit(s *store.Store) *audit {
 	kind := merkle.HashKind(s.Meta().Hash)
+	l := &log{store: s}
 	a := &audit{
-		store: s, kind: kind, head: s.Head(), frontier: merkle.NewFrontier(kind), tiles: merkle.NewTiles(kind),
-		books: newBooks(s.Record), soundRoot: kind.Empty(),
+		store: s, log: l, kind: kind, head: s.Head(), frontier: merkle.NewFrontier(kind), tiles: merkle.NewTiles(kind),
+		books: newBooks(l.record), soundRoot: kind.Empty(),
 	}
 	return a
 }
@@ -135,7 +148,7 @@ func (a *audit) report() Report {
 func (a *audit) run(ctx context.Context, progress func(uint64)) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	for c := range hashed(ctx, a.store, a.kind) {
+	for c := range hashed(ctx, a.log, a.kind) {
 		<-c.done
 		for i := range c.commits {
 			if err := a.commit(&c.commits[i]); err != nil {
@@ -195,6 +208,9 @@ func (a *audit) commit(c *commit) error {
 	a.timeMs = c.TimeMs
 	a.commits++
 	if err := a.records(c); err != nil {
+		return err
+	}
+	if err := a.prunedRows(c); err != nil {
 		return err
 	}
 	a.blocks = a.frontier.AppendBlocks(a.blocks[:0], c.leaves)

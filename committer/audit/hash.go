@@ -85,7 +85,7 @@ func (c *chunk) add(from *store.Commit) {
 
 // hashed reads the log and yields its chunks in order, while they are being hashed:
 // done has to be awaited. All of its goroutines have ended when it returns.
-func hashed(ctx context.Context, s *store.Store, kind merkle.HashKind) iter.Seq[*chunk] {
+func hashed(ctx context.Context, s *log, kind merkle.HashKind) iter.Seq[*chunk] {
 	return func(yield func(*chunk) bool) {
 		ctx, stop := context.WithCancel(ctx)
 		workers := runtime.GOMAXPROCS(0)
@@ -130,7 +130,7 @@ func hashed(ctx context.Context, s *store.Store, kind merkle.HashKind) iter.Seq[
 }
 
 // readChunks reads the log into chunks until send returns false.
-func readChunks(ctx context.Context, s *store.Store, free chan *chunk, send func(*chunk) bool) {
+func readChunks(ctx context.Context, s *log, free chan *chunk, send func(*chunk) bool) {
 	blank := func() *chunk {
 		var c *chunk
 		select {
@@ -142,7 +142,7 @@ func readChunks(ctx context.Context, s *store.Store, free chan *chunk, send func
 		return c
 	}
 	c, records := blank(), 0
-	for read, err := range s.Commits(1) {
+	for read, err := range s.commits {
 		if err != nil {
 			c.err = err
 			break

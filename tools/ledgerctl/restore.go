@@ -123,6 +123,9 @@ func (a *app) restored(o *sidecar.RestoreOptions, run func() (sidecar.RestoreRep
 		return err
 	}
 	took := time.Since(started).Seconds()
+	if r.Kept > 1 {
+		fmt.Fprintf(a.stderr, "ledgerctl: entries before %d are pruned in this copy: its balances are taken as they are signed. Check them with ledgerctl verify --archive, or restore the archive\n", r.Kept)
+	}
 	if a.json {
 		return printJSON(a.stdout, restoredJSON{r.Size, r.Root.String(), hex.EncodeToString(r.LogID[:]), hex.EncodeToString(r.OldLogID[:]), r.Epoch, took})
 	}

@@ -113,7 +113,7 @@ func (a *app) advice(err error) string {
 	case errors.Is(err, fs.ErrPermission) && errors.Is(err, client.ErrDisconnected):
 		return "this user may not open the socket: run as the user of ron-ledgerd, or have uds.mode and uds.allow_gids changed"
 	case errors.As(err, &forgotten) && forgotten.Oldest > 0:
-		return fmt.Sprintf("a micronode keeps a window of entries: try ledgerctl get %d..", forgotten.Oldest)
+		return fmt.Sprintf("older entries are no longer kept here (window.entries, retention.keep; an archive has them): try ledgerctl get %d..", forgotten.Oldest)
 	case errors.Is(err, client.ErrOutcomeUnknown):
 		return "send the same again: what was booked comes back as a duplicate, nothing is booked twice"
 	case errors.Is(err, client.ErrProtocol):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var export, key, checkpoint string
+	var export, dir, key, checkpoint string
 	cmd := &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
 		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
@@ -26,6 +27,8 @@ head file. It names the first entry that is wrong, and the exit status is then 4
 It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
 is verified is the ledger as it was when verify began.
 
+Entries whose bodies were pruned (retention.keep) are read from the archive: --archive.
+
 With --export an exported ledger is verified, a file of JSON Lines or a directory of
 tlog-tiles, against the checkpoint that the key of --key has signed: every record, the
 root, the rules. A directory has its checkpoint in it; that of a file is named by
@@ -34,7 +37,7 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 			"  ledgerctl verify --export all.jsonl --checkpoint checkpoint --key node.vkey",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			verify, err := a.whatToVerify(export, key, checkpoint)
+			verify, err := a.whatToVerify(export, dir, key, checkpoint)
 			if err != nil {
 				return err
 			}
@@ -53,7 +56,8 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 		},
 	}
 	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
-	cmd.Flags().StringVar(&key, "key", "", "with --export: verifier key of the ledger, the line itself or a file with it")
+	cmd.Flags().StringVar(&key, "key", "", "with --export and --archive: verifier key of the ledger, the line itself or a file with it (default with --archive: HOME/node.vkey)")
+	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive, which has what was pruned")
 	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
 	return cmd
 }
@@ -61,15 +65,12 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 type verification func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error)
 
 // whatToVerify returns what the flags ask for: the home, or an export.
-func (a *app) whatToVerify(export, key, checkpoint string) (verification, error) {
+func (a *app) whatToVerify(export, dir, key, checkpoint string) (verification, error) {
 	if export == "" {
-		if key != "" || checkpoint != "" {
-			return nil, usagef("--key and --checkpoint are for --export")
+		if key != "" && dir == "" || checkpoint != "" {
+			return nil, usagef("--key is for --export and --archive, --checkpoint for --export")
 		}
-		home, err := a.homePath()
-		return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
-			return sidecar.Verify(ctx, home, progress)
-		}, err
+		return a.homeToVerify(dir, key)
 	}
 	verifier, err := readKey(key)
 	if err != nil {
@@ -91,6 +92,23 @@ func (a *app) whatToVerify(export, key, checkpoint string) (verification, error)
 	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
 		return sidecar.VerifyExport(ctx, e, progress)
 	}, nil
+}
+
+// homeToVerify returns the verification of the home, with the archive where one is named.
+func (a *app) homeToVerify(dir, key string) (verification, error) {
+	home, err := a.homePath()
+	if err != nil || dir == "" {
+		return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+			return sidecar.Verify(ctx, home, progress)
+		}, err
+	}
+	if key == "" {
+		key = filepath.Join(home, "node.vkey")
+	}
+	verifier, err := readKey(key)
+	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
+		return sidecar.VerifyWithArchive(ctx, home, dir, verifier, progress)
+	}, err
 }
 
 // showEntries shows how many entries of how many are done, as it is told, until stop is called.
