@@ -71,8 +71,13 @@ type Request struct {
 }
 
 // Origin names a request as the log of the sidecar does: the number of its connection, and
-// the id that the client chose.
-type Origin struct{ Connection, Request uint64 }
+// the id that the client chose. Times are monotonic nanoseconds, as those of CommitInfo.
+type Origin struct {
+	Connection, Request uint64
+	UID                 uint32 // of the peer
+	AdmittedNs          int64  // its turn to be checked came
+	CheckedNs           int64  // its entries were checked and hashed
+}
 
 // Reset makes r ready to be filled again; buffers and Complete stay.
 func (r *Request) Reset() {

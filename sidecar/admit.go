@@ -49,7 +49,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
-	if limit := ss.sidecar.config.Limits.MaxEntriesPerRequest; m.Count > uint32(limit) {
+	if limit := ss.sidecar.live().Limits.MaxEntriesPerRequest; m.Count > uint32(limit) {
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonTooLarge, Offset: 4, Detail: "more entries than limits.max_entries_per_request"}, 0)
 		return nil
 	}
@@ -66,7 +66,7 @@ func (ss *session) append(id uint64, payload []byte) error {
 	r := ss.sidecar.requests.Get().(*request)
 	r.Reset()
 	r.session, r.id, r.Lane = ss, id, ss.peer.UID
-	r.Origin = committer.Origin{Connection: ss.id, Request: id}
+	r.Origin = committer.Origin{Connection: ss.id, Request: id, UID: ss.peer.UID}
 	r.Atomic = m.Flags&wire.AppendAtomic != 0
 	r.Balances = m.Flags&wire.AppendBalances != 0
 	r.DryRun = m.Flags&wire.AppendDryRun != 0
@@ -74,8 +74,10 @@ func (ss *session) append(id uint64, payload []byte) error {
 	r.QueuedNs = ss.sidecar.sinceStart(now)
 	fault = ss.admit(r, len(payload))
 	if fault.OK() {
+		r.Origin.AdmittedNs = ss.sidecar.sinceStart(time.Now())
 		fault = r.fill(&m, rights)
 		ss.sidecar.admission.leave()
+		r.Origin.CheckedNs = ss.sidecar.sinceStart(time.Now())
 	}
 	if fault.OK() {
 		if len(r.Ends) == 0 || r.Atomic && len(r.Results) > 0 {
@@ -145,7 +147,7 @@ func (r *request) fill(m *wire.AppendRequest, rights *capability.Rights) wire.Fa
 	id, kid := rights.Stamp()
 	copy(stamp[:], id[:])
 	copy(stamp[wire.CapabilityIDSize:], kid[:])
-	reversals := r.session.sidecar.config.Governance.Reversals != reversalsDisabled
+	reversals := r.session.sidecar.live().Governance.Reversals != reversalsDisabled
 	rest := m.Entries
 	for i := range m.Count {
 		entry, fault := wire.NextEntry(rest)

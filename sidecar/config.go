@@ -54,9 +54,11 @@ type Config struct {
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
 	Log         LogConfig         `toml:"log"`
+	Trace       TraceConfig       `toml:"trace"`
 	Memory      MemoryConfig      `toml:"memory"`
 
-	homeIsDefault bool // nobody has chosen it: commands need not name it
+	file          string // that was read; empty: none
+	homeIsDefault bool   // nobody has chosen it: commands need not name it
 }
 
 // AccumulatorConfig chooses the tree. It is read when a ledger is created.
@@ -196,6 +198,11 @@ type ShutdownConfig struct {
 type LogConfig struct {
 	Level  string `toml:"level" allowed:"debug|info|warn|error"`
 	Format string `toml:"format" allowed:"json|console|auto"`
+}
+
+// TraceConfig is about finding out why something was slow.
+type TraceConfig struct {
+	SlowCommit Duration `toml:"slow_commit" allowed:"0s..1m"`
 }
 
 // MemoryConfig is about the memory of the process.

@@ -68,6 +68,12 @@ func merge(flags map[string]string, env map[string]string) (*Config, error) {
 			return nil, err
 		}
 	}
+	if file != "" {
+		var err error
+		if c.file, err = filepath.Abs(file); err != nil { // it is read again later
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+	}
 	return c, nil
 }
 

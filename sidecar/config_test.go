@@ -184,6 +184,7 @@ func TestShippedConfigs(t *testing.T) {
 		}
 		want := Defaults(profile)
 		want.Home = "/h"
+		want.file, _ = filepath.Abs(path)
 		if diff := cmp.Diff(want, c, cmp.AllowUnexported(Config{})); diff != "" {
 			t.Errorf("%s differs from the defaults (-default +file):\n%s", path, diff)
 		}

@@ -36,6 +36,7 @@ func (s *Sidecar) boundConnections() error {
 		s.log.Warn("few descriptors: fewer connections are taken than are configured: raise the limit of open files (ulimit -n), or lower uds.max_connections and https.max_connections",
 			zap.Uint64("descriptors", limit), zap.Int("uds_connections", uds), zap.Int("https_connections", https))
 	}
+	s.askedConnections = [2]int{s.config.UDS.MaxConnections, s.config.HTTPS.MaxConnections}
 	s.config.UDS.MaxConnections, s.config.HTTPS.MaxConnections = uds, https
 	return nil
 }

@@ -21,7 +21,7 @@ const diskInterval = 250 * time.Millisecond
 // nothing changes, so that a ledger at the edge does not flap.
 type diskWatcher struct {
 	space   func() (free, total uint64, err error)
-	reserve uint64
+	reserve atomic.Uint64
 	// refuse is called with disk_pressure at each look at a disk that is low, and
 	// with 0 once when it is not any more.
 	refuse func(wire.Reason)
@@ -39,7 +39,7 @@ type diskWatcher struct {
 // then keeps looking.
 func startDiskWatcher(s *Sidecar) (*diskWatcher, error) {
 	d := &diskWatcher{
-		space: s.store.DiskFree, reserve: uint64(s.config.Disk.ReserveBytes), log: s.log.Named("disk"),
+		space: s.store.DiskFree, log: s.log.Named("disk"),
 		refuse: func(reason wire.Reason) {
 			// What else refuses appends weighs more, and is not ours to lift.
 			if now := s.committer.Refusing(); now == 0 || now == wire.ReasonDiskPressure {
@@ -47,6 +47,7 @@ func startDiskWatcher(s *Sidecar) (*diskWatcher, error) {
 			}
 		},
 	}
+	d.reserve.Store(uint64(s.config.Disk.ReserveBytes))
 	if err := d.start(diskInterval); err != nil {
 		return nil, err
 	}
@@ -84,14 +85,15 @@ func (d *diskWatcher) look() error {
 	}
 	d.free.Store(free)
 	d.total.Store(total)
+	reserve := d.reserve.Load()
 	switch low := d.low.Load(); {
-	case free < d.reserve:
+	case free < reserve:
 		if !low {
 			d.low.Store(true)
-			d.log.Warn("free disk space is below the reserve: appends are refused", zap.Uint64("free_bytes", free), zap.Uint64("reserve_bytes", d.reserve))
+			d.log.Warn("free disk space is below the reserve: appends are refused", zap.Uint64("free_bytes", free), zap.Uint64("reserve_bytes", reserve))
 		}
 		d.refuse(wire.ReasonDiskPressure)
-	case low && free >= d.reserve+d.reserve/8:
+	case low && free >= reserve+reserve/8:
 		d.low.Store(false)
 		d.refuse(0)
 		d.log.Info("there is free disk space again: appends go on", zap.Uint64("free_bytes", free))

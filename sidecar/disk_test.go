@@ -16,9 +16,10 @@ func TestDiskWatcher(t *testing.T) {
 	var failure error
 	var said []wire.Reason
 	d := &diskWatcher{
-		space:   func() (uint64, uint64, error) { return free, 10_000, failure },
-		reserve: 800, refuse: func(r wire.Reason) { said = append(said, r) }, log: zap.NewNop(),
+		space:  func() (uint64, uint64, error) { return free, 10_000, failure },
+		refuse: func(r wire.Reason) { said = append(said, r) }, log: zap.NewNop(),
 	}
+	d.reserve.Store(800)
 	const low = wire.ReasonDiskPressure
 	for i, step := range []struct {
 		free    uint64

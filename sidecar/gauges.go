@@ -173,7 +173,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	counter(g.httpsRefused, float64(https.listener.refused.Load()))
 	gauge(g.diskFree, float64(s.disk.free.Load()))
 	gauge(g.diskTotal, float64(s.disk.total.Load()))
-	gauge(g.diskReserve, float64(s.disk.reserve))
+	gauge(g.diskReserve, float64(s.disk.reserve.Load()))
 	gauge(g.diskLow, one(s.disk.low.Load()))
 	counter(g.diskFailures, float64(s.disk.failures.Load()))
 	keys := s.keys.current.Load()

@@ -39,10 +39,10 @@ func (ss *session) handOut() ([]byte, wire.Fault) {
 	switch {
 	case ss.ownUID():
 		return s.identity.OwnToken.Bytes(), wire.Fault{}
-	case s.config.UDS.Grant == "":
+	case s.live().UDS.Grant == "":
 		return nil, wire.Fault{Reason: wire.ReasonUnauth, Detail: "no token: HELLO carries the token that says what the connection may do"}
 	}
-	token, err := mintGrant(s.keys.current.Load().ring, s.logID, ss.peer.UID, s.config.UDS.Grant)
+	token, err := mintGrant(s.keys.current.Load().ring, s.logID, ss.peer.UID, s.live().UDS.Grant)
 	if err != nil {
 		ss.log.Error("no token could be made for a peer (uds.grant)", zap.Error(err))
 		return nil, wire.Fault{Reason: wire.ReasonUnauth, Detail: "the sidecar can make no token (uds.grant): see the log of ron-ledgerd"}

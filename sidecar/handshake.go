@@ -41,7 +41,9 @@ func (ss *session) hello(id uint64, payload []byte) error {
 		words = judged.rights.Words()
 	}
 	ss.version = wire.Version1
-	ss.log.Debug("hello", zap.String("client", m.Client), zap.Strings("rights", words))
+	if judged := ss.grant.Load(); judged != nil {
+		ss.log.Debug("hello", append(stampFields(judged.rights), zap.String("client", m.Client), zap.Strings("rights", words))...)
+	}
 	welcome := ss.sidecar.welcome()
 	welcome.Version, welcome.Rights, welcome.Token = ss.version, words, handed
 	ss.out.send(wire.FrameHeader{Type: wire.FrameWelcome, RequestID: id}, welcome.Append)

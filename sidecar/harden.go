@@ -34,7 +34,7 @@ func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 		readWrite = append(readWrite, s.archiver.dir)
 	}
 	readOnly = []string{"/proc"}
-	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA} {
+	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA, s.config.file} {
 		if file == "" {
 			continue
 		}

@@ -15,15 +15,16 @@ import (
 // newLogger makes the log on standard error: json in a pod, console for a person.
 // Times are UTC, durations seconds in json. A line says what happened; ids and
 // figures are fields. No secret is ever a field: key ids and capability ids are.
-func newLogger(c *Config) (*zap.Logger, error) {
+// Its level can be changed.
+func newLogger(c *Config) (*zap.Logger, zap.AtomicLevel, error) {
 	out := zapcore.Lock(os.Stderr)
 	return newLoggerTo(c, out, term.IsTerminal(int(os.Stderr.Fd())))
 }
 
-func newLoggerTo(c *Config, out zapcore.WriteSyncer, terminal bool) (*zap.Logger, error) {
-	level, err := zapcore.ParseLevel(c.Log.Level)
+func newLoggerTo(c *Config, out zapcore.WriteSyncer, terminal bool) (*zap.Logger, zap.AtomicLevel, error) {
+	level, err := zap.ParseAtomicLevel(c.Log.Level)
 	if err != nil {
-		return nil, fmt.Errorf("read log.level: %w", err)
+		return nil, level, fmt.Errorf("read log.level: %w", err)
 	}
 	fields := zapcore.EncoderConfig{
 		TimeKey: "time", LevelKey: "level", NameKey: "part", MessageKey: "message",
@@ -41,7 +42,25 @@ func newLoggerTo(c *Config, out zapcore.WriteSyncer, terminal bool) (*zap.Logger
 		fields.ConsoleSeparator = "  "
 		encoder = zapcore.NewConsoleEncoder(fields)
 	}
-	return zap.New(zapcore.NewCore(encoder, out, level), zap.ErrorOutput(out)), nil
+	return zap.New(zapcore.NewCore(encoder, out, level), zap.ErrorOutput(out)), level, nil
+}
+
+// answerFields say what became of an append.
+func answerFields(r *request) []zap.Field {
+	fields := []zap.Field{
+		zap.Uint64("request", r.id), zap.Uint64("first", r.First), zap.Uint64("last", r.Last), zap.Uint64("size", r.Size),
+		zap.Uint32("accepted", r.Accepted), zap.Int("not_new", len(r.Results)),
+	}
+	for i := range r.Results {
+		if reason := r.Results[i].Reason; reason != 0 {
+			fields = append(fields, zap.Stringer("reason", reason), zap.String("detail", r.Results[i].Detail))
+			break // the first one
+		}
+	}
+	if judged := r.session.grant.Load(); judged != nil {
+		fields = append(fields, stampFields(judged.rights)...)
+	}
+	return fields
 }
 
 // logStart says in one line all that matters of a start.

@@ -31,7 +31,7 @@ func TestLogFormats(t *testing.T) {
 		var out bytes.Buffer
 		c := Defaults(Macronode)
 		c.Log.Format, c.Log.Level = test.format, test.level
-		log, err := newLoggerTo(c, zapcore.AddSync(&out), test.terminal)
+		log, _, err := newLoggerTo(c, zapcore.AddSync(&out), test.terminal)
 		if err != nil {
 			t.Fatal(err)
 		}

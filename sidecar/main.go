@@ -41,6 +41,7 @@ func Main(ctx context.Context, args []string) (status int) {
 	if err != nil {
 		return failed(ExitFailure, err)
 	}
+	s.ReloadWith(func() (*Config, error) { return Load(args, os.Environ()) })
 	s.Harden()
 	fmt.Print(s.Greeting())
 	for ctx.Err() == nil {

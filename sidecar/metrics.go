@@ -1,6 +1,8 @@
 package sidecar
 
 import (
+	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -31,6 +33,7 @@ type metrics struct {
 	udsDenied            prometheus.Counter
 	tlsHandshakeFailures prometheus.Counter
 	walFsyncFailures     prometheus.Counter
+	slowCommits          prometheus.Counter
 
 	https        *httpsServer // set before it serves
 	httpRequests *prometheus.CounterVec
@@ -68,6 +71,7 @@ func newMetrics(s *Sidecar) *metrics {
 	m.rootsPublished = counter("ledger_roots_published_total", "Roots published, one for each commit.")
 	m.udsDenied = counter("uds_denied_total", "Connections turned away by credentials or limits.")
 	m.tlsHandshakeFailures = counter("tls_handshake_failures_total", "TLS handshakes that failed.")
+	m.slowCommits = counter("ledger_slow_commits_total", "Commits that took longer than trace.slow_commit.")
 	m.walFsyncFailures = counter("wal_fsync_fail_total", "Failed writes or syncs of the log; the process ends after one.")
 	m.commitLatency = observed("ledger_commit_latency_seconds", "From a request's admission to its answer.", latencyBuckets)
 	m.batchLatency = observed("committer_batch_latency_seconds", "From the first request of a commit to its answers.", latencyBuckets)
@@ -167,3 +171,27 @@ func (m *metrics) http(route, method string, status int, took time.Duration) {
 func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{DisableCompression: true, EnableOpenMetrics: true, MaxRequestsInFlight: 4})
 }
+
+// write writes the metrics as text.
+func (m *metrics) write(w io.Writer) error {
+	request, err := http.NewRequest(http.MethodGet, "/metrics", nil)
+	if err != nil {
+		return err
+	}
+	answer := &textAnswer{Writer: w, header: http.Header{}}
+	m.handler().ServeHTTP(answer, request)
+	if answer.status >= http.StatusBadRequest {
+		return fmt.Errorf("collect metrics: status %d", answer.status)
+	}
+	return nil
+}
+
+// textAnswer is an answer of HTTP that goes elsewhere.
+type textAnswer struct {
+	io.Writer
+	header http.Header
+	status int
+}
+
+func (a *textAnswer) Header() http.Header    { return a.header }
+func (a *textAnswer) WriteHeader(status int) { a.status = status }

@@ -73,6 +73,9 @@ func (o *outbox) send(header wire.FrameHeader, fill func(dst []byte) []byte) boo
 // fail queues an ERROR.
 func (o *outbox) fail(id uint64, fault wire.Fault, retryAfter time.Duration) {
 	o.session.sidecar.metrics.rejected(fault.Reason, 1)
+	if line := o.session.log.Check(zap.DebugLevel, "refused"); line != nil {
+		line.Write(zap.Uint64("request", id), zap.Stringer("reason", fault.Reason), zap.String("detail", fault.Detail))
+	}
 	e := wire.ErrorMessage{
 		Reason: fault.Reason, Offset: uint32(max(fault.Offset, 0)), Detail: fault.Detail,
 		RetryAfterMs: uint32(retryAfter.Milliseconds()),
@@ -135,7 +138,7 @@ func (o *outbox) run() {
 // write writes all of buf within the write timeout, or gives the peer up.
 func (o *outbox) write(buf []byte) {
 	ss := o.session
-	err := ss.conn.SetWriteDeadline(time.Now().Add(ss.sidecar.config.UDS.WriteTimeout.Duration()))
+	err := ss.conn.SetWriteDeadline(time.Now().Add(ss.sidecar.live().UDS.WriteTimeout.Duration()))
 	if err == nil {
 		_, err = ss.conn.Write(buf)
 	}
@@ -151,6 +154,9 @@ func (o *outbox) write(buf []byte) {
 func (o *outbox) encode(buf []byte, r *request) []byte {
 	if r.Err != nil {
 		o.session.log.Error("a request could not be decided", zap.Error(r.Err), zap.Uint64("request", r.id))
+	}
+	if line := o.session.log.Check(zap.DebugLevel, "answered"); line != nil {
+		line.Write(answerFields(r)...)
 	}
 	buf = o.encodeAppended(buf, r)
 	r.free()

@@ -87,7 +87,7 @@ func (ss *session) drain(err error) {
 
 // read is the loop of the session: HELLO within its deadline, then requests.
 func (ss *session) read() error {
-	timeouts := &ss.sidecar.config.UDS
+	timeouts := &ss.sidecar.live().UDS
 	deadline := deadlines{session: ss, config: timeouts}
 	if err := deadline.handshake(); err != nil {
 		return err
@@ -166,6 +166,8 @@ func (ss *session) frame(frame wire.Frame) error {
 		return ss.startRead(frame.Type, frame.RequestID, payload)
 	case wire.FrameSnapshot:
 		return ss.startSnapshot(frame.RequestID, payload)
+	case wire.FrameAdmin:
+		return ss.startAdmin(frame.RequestID, payload)
 	case wire.FrameStatus:
 		return ss.status(frame.RequestID)
 	case wire.FrameHello:
@@ -184,7 +186,7 @@ func (ss *session) payload(frame wire.Frame) ([]byte, error) {
 	if frame.Flags&wire.FlagCompressed == 0 {
 		return frame.Payload, nil
 	}
-	limits := &ss.sidecar.config.Limits
+	limits := &ss.sidecar.live().Limits
 	raw, fault := wire.Decompress(ss.raw[:0], frame.Payload, int(limits.MaxFrame), limits.DecompressRatio)
 	if !fault.OK() {
 		return nil, ss.refuse(frame.RequestID, fault)

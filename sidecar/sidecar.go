@@ -29,8 +29,16 @@ const ExitUnknownState = 70
 // Sidecar is a running ledger: its store, its committer, its socket and its HTTPS
 // port.
 type Sidecar struct {
-	config   *Config
-	log      *zap.Logger
+	config *Config
+	log    *zap.Logger
+	level  zap.AtomicLevel // of log
+
+	inForce          atomic.Pointer[Config] // nil: config
+	reloading        sync.Mutex             // one at a time
+	loadAgain        func() (*Config, error)
+	restart          atomic.Pointer[[]Change] // read again, and not in force
+	askedConnections [2]int                   // uds and https, before descriptors bounded them
+
 	started  time.Time
 	home     *home
 	identity *Identity
@@ -51,6 +59,9 @@ type Sidecar struct {
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
 	snapshots snapshotter
+	slowest   slowest
+	flight    *flightRecorder // nil: nothing is slow (trace.slow_commit)
+	profiling atomic.Bool     // one profile or trace is taken at a time
 
 	admission *admission
 	requests  *sync.Pool
@@ -85,7 +96,7 @@ func Run(ctx context.Context, config *Config) error {
 // bounds the start alone. The caller MUST call Close.
 func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	s := &Sidecar{config: config, started: time.Now(), requests: newRequestPool()}
-	if s.log, err = newLogger(config); err != nil {
+	if s.log, s.level, err = newLogger(config); err != nil {
 		return nil, err
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -214,16 +225,13 @@ func (s *Sidecar) startBehindDoors() (err error) {
 	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
+	s.flight = startFlightRecorder(s)
 	return nil
 }
 
 // acceptLoop takes connections: credentials first, then the limits, before a byte
 // is read.
 func (s *Sidecar) acceptLoop() {
-	policy := peercred.Policy{UIDs: s.config.UDS.AllowUIDs, GIDs: s.config.UDS.AllowGIDs}
-	if len(policy.UIDs)+len(policy.GIDs) > 0 {
-		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
-	}
 	failed, denied := rareWarning{log: s.log, what: "connection refused"}, rareWarning{log: s.log, what: "connection denied"}
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
@@ -238,13 +246,13 @@ func (s *Sidecar) acceptLoop() {
 			}
 			continue
 		}
-		if err := policy.Check(peer); err != nil {
+		if err := s.policy().Check(peer); err != nil {
 			s.metrics.denied()
 			denied.warn(time.Now(), err)
 			turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
-		if why := s.sessions.admit(conn, peer, &s.config.UDS); why != "" {
+		if why := s.sessions.admit(conn, peer, &s.live().UDS); why != "" {
 			s.metrics.denied()
 			turnAway(conn, wire.ReasonBusy, why)
 			continue
@@ -254,6 +262,16 @@ func (s *Sidecar) acceptLoop() {
 			s.serve(conn, peer, id)
 		})
 	}
+}
+
+// policy says which peers may connect.
+func (s *Sidecar) policy() *peercred.Policy {
+	uds := &s.live().UDS
+	policy := &peercred.Policy{UIDs: uds.AllowUIDs, GIDs: uds.AllowGIDs}
+	if len(policy.UIDs)+len(policy.GIDs) > 0 {
+		policy.UIDs = append(slices.Clip(policy.UIDs), uint32(os.Geteuid())) // for probes, which need no token
+	}
+	return policy
 }
 
 const acceptPause = 10 * time.Millisecond
@@ -308,6 +326,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 	if s.disk != nil {
 		s.disk.stop()
 	}
+	s.flight.stop()
 	if s.headSync != nil {
 		s.headSync.stop()
 	}
@@ -339,6 +358,8 @@ func (s *Sidecar) observe(info *committer.CommitInfo) {
 		s.roots.add(s.committer.Head())
 		s.admission.wrote(info.DurableNs - info.SealedNs)
 	}
+	s.slowest.observe(info)
+	s.flight.observe(info)
 	s.metrics.Observe(info)
 }
 
@@ -373,7 +394,7 @@ func (s *Sidecar) welcome() wire.Welcome {
 	head := s.committer.Head()
 	return wire.Welcome{
 		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
-		MaxEntriesPerRequest: uint32(s.config.Limits.MaxEntriesPerRequest),
+		MaxEntriesPerRequest: uint32(s.live().Limits.MaxEntriesPerRequest),
 		LogID:                s.logID, Epoch: s.epoch, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
 		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,
 	}

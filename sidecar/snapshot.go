@@ -105,7 +105,7 @@ func (s *Sidecar) descriptorsFor(m store.Metrics) bool {
 // sendSnapshot streams a snapshot in frames.
 func (ss *session) sendSnapshot(id uint64) wire.Fault {
 	s, began := ss.sidecar, time.Now()
-	out := &snapshotFrames{session: ss, id: id}
+	out := &answerFrames{session: ss, header: wire.FrameHeader{Type: wire.FrameSnapshotAnswer, RequestID: id}, mayGoOn: s.diskLeft}
 	size, err := s.snapshot(ss.ctx, out)
 	if err == nil {
 		err = out.end()
@@ -161,41 +161,10 @@ func takeSnapshot(home, origin string, log *zap.Logger) (*store.Snapshot, *Snaps
 	return sn, m, err
 }
 
-// snapshotFrames puts a stream into frames of an answer.
-type snapshotFrames struct {
-	session *session
-	id      uint64
-	buf     bytes.Buffer
-	total   uint64
-}
-
-// Write sends what fills a frame.
-func (f *snapshotFrames) Write(b []byte) (int, error) {
-	f.total += uint64(len(b))
-	f.buf.Write(b)
-	for f.buf.Len() >= readFrameBytes {
-		if !f.send(f.buf.Next(readFrameBytes), wire.FlagMore) {
-			return 0, context.Canceled
-		}
-		if f.session.sidecar.disk.low.Load() {
-			return 0, errors.New("free disk space fell below disk.reserve_bytes")
-		}
-		if err := f.session.ctx.Err(); err != nil {
-			return 0, err
-		}
-	}
-	return len(b), nil
-}
-
-func (f *snapshotFrames) send(piece []byte, flags uint8) bool {
-	answer := wire.SnapshotAnswer{Piece: piece}
-	return f.session.out.send(wire.FrameHeader{Type: wire.FrameSnapshotAnswer, Flags: flags, RequestID: f.id}, answer.Append)
-}
-
-// end sends the rest, in the frame that is the last.
-func (f *snapshotFrames) end() error {
-	if !f.send(f.buf.Bytes(), 0) {
-		return context.Canceled
+// diskLeft says why a snapshot may not go on holding back what could be freed.
+func (s *Sidecar) diskLeft() error {
+	if s.disk.low.Load() {
+		return errors.New("free disk space fell below disk.reserve_bytes")
 	}
 	return nil
 }

@@ -26,11 +26,19 @@ type Status struct {
 	RootMs int64       `json:"root_ms,omitempty"`
 	Oldest uint64      `json:"oldest,omitempty"` // lowest sequence number that is kept
 
-	CheckpointSize uint64 `json:"checkpoint_size"`
-	Replayed       uint64 `json:"replayed"` // entries replayed at the start
-	Queue          int    `json:"queue"`
-	QueueCapacity  int    `json:"queue_capacity"`
-	Connections    int    `json:"connections"`
+	CheckpointSize  uint64 `json:"checkpoint_size"`
+	Replayed        uint64 `json:"replayed"` // entries replayed at the start
+	Queue           int    `json:"queue"`
+	QueueCapacity   int    `json:"queue_capacity"`
+	Waiting         int    `json:"waiting"` // requests, to be admitted
+	WaitingCapacity int    `json:"waiting_capacity"`
+	Connections     int    `json:"connections"`
+	ConnectionsMax  int    `json:"connections_max"`
+
+	Disk          *DiskStatus `json:"disk,omitempty"`
+	CertNotAfter  int64       `json:"cert_not_after"` // Unix seconds
+	LogLevel      string      `json:"log_level"`
+	RestartNeeded []string    `json:"restart_needed,omitempty"` // keys of the configuration that were changed since the start
 
 	Archive  *ArchiveStatus  `json:"archive,omitempty"`
 	Snapshot *SnapshotStatus `json:"snapshot,omitempty"` // the newest since the start
@@ -43,6 +51,13 @@ type Status struct {
 	UptimeS   float64 `json:"uptime_s"`
 	Version   string  `json:"version"`
 	GoVersion string  `json:"go_version"`
+}
+
+// DiskStatus is about the disk of the home, in bytes.
+type DiskStatus struct {
+	Free    uint64 `json:"free_bytes"`
+	Total   uint64 `json:"total_bytes"`
+	Reserve uint64 `json:"reserve_bytes"` // below it entries are refused
 }
 
 // Span is a range of sequence numbers, both included.
@@ -62,6 +77,18 @@ func (s *Sidecar) Status() Status {
 		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
 		Socket: s.Socket(), HTTPS: s.HTTPSAddr(), VerifyKey: s.identity.VerifyKey,
 		PID: os.Getpid(), UptimeS: time.Since(s.started).Seconds(), Version: Version(), GoVersion: runtime.Version(),
+	}
+	waits := s.admission.figures()
+	status.Waiting, status.WaitingCapacity = waits.waiting, waits.waitingMax
+	status.ConnectionsMax = s.config.UDS.MaxConnections
+	status.CertNotAfter, status.LogLevel = s.https.certificates.notAfter().Unix(), s.level.String()
+	if s.config.Profile == Macronode {
+		status.Disk = &DiskStatus{Free: s.disk.free.Load(), Total: s.disk.total.Load(), Reserve: s.disk.reserve.Load()}
+	}
+	if restart := s.restart.Load(); restart != nil {
+		for _, change := range *restart {
+			status.RestartNeeded = append(status.RestartNeeded, change.Key)
+		}
 	}
 	status.Snapshot = s.snapshots.status()
 	if s.archiver != nil {

@@ -51,7 +51,7 @@ func (o *outer) start(c *Config) {
 			o.t.Fatal(err)
 		}
 	}
-	s := &Sidecar{config: c, log: zap.NewNop(), started: time.Now(), hash: merkle.Blake3}
+	s := &Sidecar{config: c, log: zap.NewNop(), level: zap.NewAtomicLevel(), started: time.Now(), hash: merkle.Blake3}
 	o.Sidecar = s
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.sessions.init()

@@ -157,12 +157,14 @@ func (f *tokenKeyFiles) report(err error) {
 
 // Reload looks at the keyring, the revocation list, the certificate and tls.client_ca now
 // instead of at their next turn. It does not wait for the outcome, which is logged: a file that
-// cannot be read leaves what it held before in force.
-func (s *Sidecar) Reload() {
+// cannot be read leaves what it held before in force. After ReloadWith it reads the configuration
+// again as well, and returns what came of that.
+func (s *Sidecar) Reload() Reloaded {
 	for _, nudge := range []chan struct{}{s.keys.nudge, s.https.certificates.nudge, s.https.clients.nudge} {
 		select {
 		case nudge <- struct{}{}:
 		default: // one is on its way
 		}
 	}
+	return s.reloadConfig()
 }

@@ -49,7 +49,7 @@ func (a *app) rootCommand() *cobra.Command {
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.checkOutput(cmd) }
 	root.AddGroup(
 		&cobra.Group{ID: groupWrite, Title: "Write:"}, &cobra.Group{ID: groupRead, Title: "Read:"},
-		&cobra.Group{ID: groupProve, Title: "Prove:"}, &cobra.Group{ID: groupBackup, Title: "Back up and restore:"},
+		&cobra.Group{ID: groupProve, Title: "Prove:"}, &cobra.Group{ID: groupBackup, Title: "Back up and restore:"}, &cobra.Group{ID: groupOperate, Title: "Operate:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.SetHelpCommandGroupID(groupOther)
@@ -60,11 +60,12 @@ func (a *app) rootCommand() *cobra.Command {
 
 // Groups of commands in the help.
 const (
-	groupWrite  = "write"
-	groupRead   = "read"
-	groupProve  = "prove"
-	groupBackup = "backup"
-	groupOther  = "other"
+	groupWrite   = "write"
+	groupRead    = "read"
+	groupProve   = "prove"
+	groupBackup  = "backup"
+	groupOperate = "operate"
+	groupOther   = "other"
 )
 
 func (a *app) addCommands(root *cobra.Command) {
@@ -80,6 +81,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.topCommand(), a.exploreCommand(), a.plotCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
+	add(groupOperate, a.configCommand(), a.adminCommand(), a.metricsCommand(), a.traceCommand(), a.profileCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 
