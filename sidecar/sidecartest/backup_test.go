@@ -49,12 +49,12 @@ func TestBackupUnderLoad(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		var writer sync.WaitGroup
 		writer.Go(func() { keepMinting(ctx, t, home, token, &answered) })
-		for answered.Load() < entries && !t.Failed() {
-			if snapshot != nil && entries > backupEntries { // for the time of a restore one is enough
+		for last := false; !last && !t.Failed(); {
+			before := answered.Load()
+			if last = before >= entries; !last && entries > backupEntries { // for the time of a restore: one, of all
 				time.Sleep(10 * time.Millisecond)
 				continue
 			}
-			before := answered.Load()
 			var file bytes.Buffer
 			if err := c.Snapshot(t.Context(), &file); err != nil {
 				t.Errorf("behind %d entries: %v", before, err)
