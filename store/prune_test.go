@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -136,5 +137,44 @@ func TestPrunedStateIsGone(t *testing.T) {
 	defer closeStore(t, s)
 	if _, err := s.Record(501, nil); err != nil || s.Mark().Size != l.size {
 		t.Errorf("what was kept is of size %d: %v", s.Mark().Size, err)
+	}
+}
+
+// TestPruneOfAColdLog fails every read of the tables of the log in turn while the beginning of a log is cut away that
+// no cache holds: a cut that goes wrong is told, and never takes what is kept with it.
+func TestPruneOfAColdLog(t *testing.T) {
+	fs := NewCrashFS()
+	s := open(t, Options{FS: fs, Compression: CompressionNone})
+	l := newLedger(1)
+	for range 20 {
+		mustAppend(t, s, l.commit(100, 200))
+	}
+	closeStore(t, s)
+	const cut = 1_001
+	for at := int64(1); ; at++ {
+		var armed atomic.Bool
+		var reads atomic.Int64
+		s := open(t, Options{FS: fs.CrashClone(100, 1).Faulty(func(op Op) bool {
+			return armed.Load() && op.Name == "read" && strings.HasSuffix(op.Path, ".sst") && reads.Add(1) == at
+		})})
+		armed.Store(true)
+		err := s.pruneLog(cut)
+		armed.Store(false)
+		for seq := uint64(cut); seq <= l.size; seq++ {
+			if _, readErr := s.Record(seq, nil); readErr != nil {
+				t.Fatalf("read %d failed, and the cut says %v: record %d: %v", at, err, seq, readErr)
+			}
+		}
+		met := reads.Load()
+		closeStore(t, s)
+		if met < at {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at < 3 {
+				t.Fatalf("only %d reads could fail: the log is not cold", at-1)
+			}
+			return
+		}
 	}
 }

@@ -122,16 +122,11 @@ var mutations = []mutation{
 		`err != nil && (marked || f.guard.armed.Load() || f.guard.late.Load()) {`, `err != nil && (marked && false || f.guard.armed.Load() || f.guard.late.Load()) {`,
 		inTests, "TestFaultsAtEveryOperation", false},
 	{"a log is cut without reading what is kept", "store/prune.go",
-		`	if err := s.guard.during(s.log.Flush); err != nil {
+		`	if err := s.readSeam(cut); err != nil {
 		return err
 	}
-	if at, err := s.commitStart(cut); err != nil {
-		return err
-	} else if at != cut {
-		return fmt.Errorf("the commit at %d is missing", cut)
-	}
-`, ``,
-		inTests, "TestPruneReadsWhatItCuts", false},
+	s.tailMu.Lock()`, `	s.tailMu.Lock()`,
+		inStore, "TestPruneOfAColdLog", false},
 	{"a cut is begun before another is finished", "store/cut.go",
 		`	if err := finishCut(o.plainFS(), o.Dir); err != nil { // of one that a crash has met`, `	if err := error(nil); err != nil {`,
 		inStore, "TestCutCrash", false},
