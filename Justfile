@@ -38,9 +38,12 @@ lint:
     go run {{staticcheck}} -tags clients ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
+# The race detector makes a sync.Pool drop at random, and everything slower: allocations and the time of a start are
+# not judged under it.
+
 # the tests of what runs in parallel, under the race detector (this alone needs cgo)
 race:
-    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation)' {{concurrent}}
+    CGO_ENABLED=1 go test -race -timeout 15m -skip '^(TestCrash|TestKills|TestSystemCalls|TestClockJumps|TestMounts|TestOutOf|TestFaultsAt|TestSimulation|TestKilledStart)|Alloc' {{concurrent}}
 
 # the tests with the expensive checks armed, ours and Pebble's; the checks allocate, so allocations are not counted here
 invariants:
