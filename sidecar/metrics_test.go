@@ -4,6 +4,7 @@ import (
 	"flag"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,15 +17,52 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files")
 
-// The names, kinds and label names of all metrics of ours are pinned.
+// The names, kinds and label names of all metrics of ours are pinned: those that every ledger has, and those
+// of a ledger on disk with an archive.
 func TestMetricNames(t *testing.T) {
 	o := newOuter(t, nil)
 	o.commit(2)
-	families, err := o.metrics.registry.Gather()
+	c := Defaults(Macronode)
+	c.Home, c.Archive.Dir = filepath.Join(t.TempDir(), "home"), t.TempDir()
+	c.HTTPS.Addr, c.Log.Level = "127.0.0.1:0", "error"
+	onDisk, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var names []string
+	defer func() {
+		if err := onDisk.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	lines := map[string]bool{}
+	for _, s := range []*Sidecar{o.Sidecar, onDisk} {
+		for _, line := range metricLines(t, s) {
+			lines[line] = true
+		}
+	}
+	const golden = "testdata/metrics.txt"
+	got := strings.Join(slices.Sorted(maps.Keys(lines)), "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("go test ./sidecar -run MetricNames -update writes it anew (-golden +got):\n%s", diff)
+	}
+}
+
+// metricLines returns a line for each metric of s that is ours: name, kind, labels.
+func metricLines(t *testing.T, s *Sidecar) (lines []string) {
+	t.Helper()
+	families, err := s.metrics.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
 	process, runtime := false, false
 	for _, family := range families {
 		name := family.GetName()
@@ -49,25 +87,12 @@ func TestMetricNames(t *testing.T) {
 		if len(labels) > 0 {
 			line += " " + strings.Join(slices.Sorted(maps.Keys(labels)), ",")
 		}
-		names = append(names, line)
+		lines = append(lines, line)
 	}
 	if !process || !runtime {
 		t.Errorf("process metrics: %v, runtime metrics: %v", process, runtime)
 	}
-	const golden = "testdata/metrics.txt"
-	got := strings.Join(names, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("go test ./sidecar -run MetricNames -update writes it anew (-golden +got):\n%s", diff)
-	}
+	return lines
 }
 
 // No label takes a value that a peer chooses.
