@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
@@ -35,8 +36,11 @@ func TestAdminister(t *testing.T) {
 	}
 	run("transfer", "bank", "acct/a", "5")
 	for _, want := range []string{`"administered"`, `"command":"log_level"`, `"message":"answered"`, `"capability":"`, `"kid":"`, `"first":2,"last":2`} {
-		if !strings.Contains(p.Output(), want) {
-			t.Errorf("the log has no %s:\n%s", want, p.Output())
+		// A line is written behind the answer, and reaches the test through a pipe.
+		for deadline := time.Now().Add(time.Minute); !strings.Contains(p.Output(), want); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("the log has no %s:\n%s", want, p.Output())
+			}
 		}
 	}
 	var slow []sidecar.SlowRequest
