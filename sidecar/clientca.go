@@ -118,19 +118,11 @@ func (c *clientCA) watch(ctx context.Context, interval time.Duration) {
 	if c.file == "" {
 		return
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-c.nudge:
-		}
+	poll(ctx, interval, c.nudge, func() {
 		if err := c.reload(); err != nil {
 			c.log.Warn("the authorities of client certificates were not replaced: those before stay", zap.Error(err))
 		}
-	}
+	})
 }
 
 // reload reads the file again. It changes nothing on error.

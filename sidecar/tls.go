@@ -74,19 +74,11 @@ func (c *certificates) watch(ctx context.Context, interval time.Duration) {
 	if c.certFile == "" {
 		return
 	}
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-c.nudge:
-		}
+	poll(ctx, interval, c.nudge, func() {
 		if err := c.reload(); err != nil {
 			c.log.Warn("the certificate was not replaced: the one before stays", zap.Error(err))
 		}
-	}
+	})
 }
 
 // reload reads the pair again. It changes nothing on error.

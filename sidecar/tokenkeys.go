@@ -93,17 +93,7 @@ func newTokenKeyFiles(h *home, c *Config, id *Identity, log *zap.Logger) *tokenK
 
 // watch reloads every interval, and when reload asks for it, until ctx ends.
 func (f *tokenKeyFiles) watch(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		case <-f.nudge:
-		}
-		f.look()
-	}
+	poll(ctx, interval, f.nudge, f.look)
 }
 
 // look reads both files and puts what has changed in force, in one step.
