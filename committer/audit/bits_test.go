@@ -8,7 +8,6 @@ import (
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
-	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // feed counts a log without a store between: what the reader would hand on.
@@ -111,14 +110,7 @@ func TestEveryBitOfARootRow(t *testing.T) {
 // whose nodes differ from theirs in one bit.
 func TestEveryBitOfATile(t *testing.T) {
 	for _, kind := range kinds {
-		log := sound(t, kind)
-		many := request{}
-		for i := range 600 {
-			f := entryOf(wire.KindMint, "m", "", 1, 0, 0)
-			binary.BigEndian.PutUint64(f.Nonce[:], uint64(i+1))
-			many.records = append(many.records, record(t, f))
-		}
-		log = rooted(kind, append(log, many))
+		log := soundWithTiles(t, kind)
 		s := open(t, kind, log)
 		if err := s.Checkpoint(derived(t, s, log)); err != nil {
 			t.Fatal(err)

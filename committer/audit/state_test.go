@@ -93,14 +93,7 @@ func TestStateIsCovered(t *testing.T) {
 		},
 	} {
 		for _, kind := range kinds {
-			log := sound(t, kind)
-			many := request{}
-			for i := range 600 {
-				f := entryOf(wire.KindMint, "m", "", 1, 0, 0)
-				binary.BigEndian.PutUint64(f.Nonce[:], uint64(i+1))
-				many.records = append(many.records, record(t, f))
-			}
-			log = rooted(kind, append(log, many))
+			log := soundWithTiles(t, kind)
 			s := open(t, kind, log)
 			c := derived(t, s, log)
 			change(c)
@@ -137,4 +130,16 @@ func TestHeadFileIsCompared(t *testing.T) {
 			t.Errorf("a head file %s: %v", name, err)
 		}
 	}
+}
+
+// soundWithTiles is the sound log and 600 entries in one commit behind it, so that there are tiles.
+func soundWithTiles(t *testing.T, kind merkle.HashKind) []request {
+	t.Helper()
+	many := request{}
+	for i := range 600 {
+		f := entryOf(wire.KindMint, "m", "", 1, 0, 0)
+		binary.BigEndian.PutUint64(f.Nonce[:], uint64(i+1))
+		many.records = append(many.records, record(t, f))
+	}
+	return rooted(kind, append(sound(t, kind), many))
 }
