@@ -61,18 +61,11 @@ func (d *diskWatcher) start(interval time.Duration) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
 	d.ended.Go(func() {
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-				if err := d.look(); err != nil && d.failures.Add(1) == 1 {
-					d.log.Error("free disk space cannot be read: what it was stays in force", zap.Error(err))
-				}
+		poll(ctx, interval, nil, func() {
+			if err := d.look(); err != nil && d.failures.Add(1) == 1 {
+				d.log.Error("free disk space cannot be read: what it was stays in force", zap.Error(err))
 			}
-		}
+		})
 	})
 	return nil
 }
