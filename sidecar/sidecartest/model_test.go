@@ -54,8 +54,16 @@ func TestModelAndCommitterAgree(t *testing.T) {
 		}
 	}
 	t.Log("\n" + table(coverage))
-	checkCoverage(t, coverage)
+	checkPossible(t, coverage)
+	if entries >= coveredBy {
+		checkReached(t, coverage)
+	}
 }
+
+// coveredBy is how many entries it takes until each reachable pair is sure to be reached: the
+// rarest come up once in some 10,000, so that a run of this size misses one once in a million
+// times. A smaller run compares as strictly, but what it happens not to reach says nothing.
+const coveredBy = 150_000
 
 // everyKind are the outcomes that an entry of any kind can have.
 var everyKind = []string{"booked", "duplicate", "conflict", "malformed"}
@@ -93,9 +101,8 @@ var reachable = map[string][]string{
 	"Reverse of Reverse":  {"unknown_ref"},
 }
 
-// checkCoverage asserts that every reachable pair was reached, and no other.
-func checkCoverage(t *testing.T, coverage Coverage) {
-	t.Helper()
+// wanted are all pairs that can be reached.
+func wanted() map[Pair]bool {
 	want := map[Pair]bool{}
 	for kind, outcomes := range reachable {
 		for _, outcome := range outcomes {
@@ -107,11 +114,23 @@ func checkCoverage(t *testing.T, coverage Coverage) {
 			}
 		}
 	}
-	for pair := range want {
+	return want
+}
+
+// checkReached asserts that every reachable pair was reached.
+func checkReached(t *testing.T, coverage Coverage) {
+	t.Helper()
+	for pair := range wanted() {
 		if coverage[pair] == 0 {
 			t.Errorf("never reached: %s %s", pair.Kind, pair.Outcome)
 		}
 	}
+}
+
+// checkPossible asserts that no other pair was reached.
+func checkPossible(t *testing.T, coverage Coverage) {
+	t.Helper()
+	want := wanted()
 	for pair, n := range coverage {
 		detail := strings.HasPrefix(pair.Kind, "Reverse of ") && slices.Contains([]string{"duplicate", "conflict", "malformed", "unknown_ref"}, pair.Outcome)
 		if !want[pair] && !detail {
