@@ -42,9 +42,12 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/intake", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/bench":    {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/intake":   {"wire"},
+	"tools/ledgerctl/scrape":   {},
 	"tools/ledgerctl/screen":   {},
+	"tools/ledgerctl/spawn":    {"wire/client", "sidecar"},
 	"k8s/example":              {"wire/client", "wire"},
 }
 
