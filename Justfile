@@ -179,6 +179,14 @@ curve *FLAGS:
 soak *FLAGS:
     {{perf}} soak {{FLAGS}}
 
+# where the CPU of an entry goes, station by station, into out/perf/budget.md
+budget *FLAGS:
+    {{perf}} budget {{FLAGS}}
+
+# each setting turned by itself, in turns with the default, into out/perf/knobs.md
+knobs *FLAGS:
+    {{perf}} knobs {{FLAGS}}
+
 # what others would use, under the same loads in the same run, into out/perf/peers.md
 peers *FLAGS:
     mkdir -p out/perf
