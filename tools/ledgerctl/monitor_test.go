@@ -1,9 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"crypto/ed25519"
-	"encoding/json"
 	"encoding/pem"
 	"net/http"
 	"net/http/httptest"
@@ -13,11 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/mod/sumdb/note"
-
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/liar"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
-	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor/liar"
 )
 
 func newLiar(t testing.TB, kind merkle.HashKind, seed byte) *liar.Server {

@@ -13,7 +13,6 @@ import (
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
-	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor/liar"
 )
 
 // monitorArgs runs ledgerctl monitor with more flags.

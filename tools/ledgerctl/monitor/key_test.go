@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/liar"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
-	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor/liar"
 )
 
 // A key is read whatever its base64 looks like.

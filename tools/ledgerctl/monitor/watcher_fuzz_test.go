@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/liar"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
-	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor/liar"
 )
 
 // FuzzMonitorAnswer has a monitor at size 60 read anything for an answer. What it takes is the
