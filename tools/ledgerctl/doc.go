@@ -17,7 +17,8 @@
 // names, since demo and bench hold a sidecar anyway.
 //
 // Below it are its parts that know no command: intake reads the files of other programs, screen draws, bench
-// loads and measures, spawn runs a sidecar in a process of its own, scrape reads metrics.
+// loads and measures, spawn runs a sidecar in a process of its own, scrape reads metrics, monitor holds what a
+// sidecar publishes against what it published before.
 //
 // Output goes to stdout and is the same on a terminal and in a pipe; progress and
 // errors go to stderr. Large reads and large files stream.
