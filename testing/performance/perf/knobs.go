@@ -16,7 +16,7 @@ type knob struct {
 	Value string   `json:"value"`
 	env   []string // of the bench, which the sidecar inherits
 	load  []string // flags of the bench; nil: knobLoad
-	build []string // flags of go build, with GOAMD64 in env
+	build []string // flags of go build, which gets env as well; nil: the programs as they are
 }
 
 // knobLoad is what knobs are turned under, unless they are of the load.
@@ -57,7 +57,7 @@ var knobs = []knob{
 	environment("GOGC", "400"),
 	environment("GOMEMLIMIT", "150MiB"),
 	{Name: "GOAMD64", Value: "v3", env: []string{"GOAMD64=v3"}, build: []string{}},
-	{Name: "profile-guided", Value: "-pgo", build: []string{"-pgo"}},
+	{Name: "profile-guided", Value: "off", build: []string{"-pgo=off"}},
 }
 
 // turned is a knob and what it did, against the default in the same minutes.
@@ -135,18 +135,10 @@ func (h *harness) built(ctx context.Context, k *knob) (string, error) {
 	if k.build == nil {
 		return h.bin, nil
 	}
-	bin := filepath.Join(h.scratch, "bin-"+k.Value)
-	args := []string{"build", "-trimpath", "-o", bin + "/"}
-	if k.Value == "-pgo" {
-		profile := filepath.Join(h.scratch, "knobs.pgo")
-		load := append([]string{"--cpuprofile", profile, "--duration", "10s", "--warmup", "1s"}, knobLoad...)
-		if _, err := h.spawned(ctx, load...); err != nil {
-			return "", err
-		}
-		args = append(args, "-pgo="+profile)
-	}
+	bin := filepath.Join(h.scratch, "bin-"+k.Name)
 	h.env = k.env
 	defer func() { h.env = nil }()
+	args := append([]string{"build", "-trimpath", "-o", bin + "/"}, k.build...)
 	return bin, h.tool(ctx, "go", append(args, "./sidecar/ron-ledgerd", "./tools/ledgerctl")...)
 }
 
