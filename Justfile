@@ -187,6 +187,15 @@ peers *FLAGS:
         -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
 
+# what requests wait without a scrub and beside one that never pauses, so many seconds each; needs a quiet machine
+scrub-latency SECONDS="20" *FLAGS="--profile macronode":
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
+    for interval in 0s 1s 0s 1s; do \
+        echo "scrub.interval $interval"; \
+        RON_LEDGER_SCRUB_INTERVAL=$interval out/perf/ledgerctl bench --spawn --dir out/perf --duration {{SECONDS}}s {{FLAGS}} || echo "a service level was missed"; \
+    done
+
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
 flame *FLAGS="--profile macronode":
     mkdir -p out/perf
