@@ -42,9 +42,14 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/intake", "tools/ledgerctl/monitor", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/bench":    {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/intake":   {"wire"},
+	"tools/ledgerctl/liar":     {"committer/merkle", "tools/ledgerctl/monitor"},
+	"tools/ledgerctl/monitor":  {"committer/merkle"},
+	"tools/ledgerctl/scrape":   {},
 	"tools/ledgerctl/screen":   {},
+	"tools/ledgerctl/spawn":    {"wire/client", "sidecar"},
 	"k8s/example":              {"wire/client", "wire"},
 }
 

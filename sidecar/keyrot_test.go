@@ -27,14 +27,14 @@ import (
 func TestRotOfKeys(t *testing.T) {
 	c := macronodeConfig(t)
 	h, good := mustStartHome(t, c)
-	goodToken, err := os.ReadFile(h.path(tokenFile))
+	goodToken, err := os.ReadFile(h.path(TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{keyringFile, nodeKeyFile, vkeyFile, certFile, certKeyFile, tokenFile} {
+	for _, name := range []string{keyringFile, nodeKeyFile, vkeyFile, certFile, certKeyFile, TokenFile} {
 		t.Run(name, func(t *testing.T) {
 			found := rotOf(t, h, c, name, good, goodToken)
-			if name != vkeyFile && name != tokenFile && found["refused"] == 0 {
+			if name != vkeyFile && name != TokenFile && found["refused"] == 0 {
 				t.Error("no flip was refused: the test has tested nothing")
 			}
 		})
@@ -108,8 +108,8 @@ func judgeKeys(h *home, name string, id, good *Identity, goodToken []byte, err e
 	case !slices.EqualFunc(id.Certificate.Certificate, good.Certificate.Certificate, bytes.Equal):
 		return "silent", errors.New("another certificate")
 	}
-	text, err := os.ReadFile(h.path(tokenFile))
-	if err != nil || name != tokenFile || bytes.Equal(text, goodToken) {
+	text, err := os.ReadFile(h.path(TokenFile))
+	if err != nil || name != TokenFile || bytes.Equal(text, goodToken) {
 		return "harmless", err
 	}
 	token, err := capability.ParseToken(strings.TrimSuffix(string(text), "\n"))
@@ -191,7 +191,7 @@ func TestRotOfOtherSigners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	goodToken, err := os.ReadFile(h.path(tokenFile))
+	goodToken, err := os.ReadFile(h.path(TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}

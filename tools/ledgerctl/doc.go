@@ -16,8 +16,9 @@
 // Called by the name ron-ledgerd it is the sidecar and nothing else: one file has both
 // names, since demo and bench hold a sidecar anyway.
 //
-// Below it are the parts that know neither a socket nor a command: intake reads the files of other
-// programs, screen draws.
+// Below it are its parts that know no command: intake reads the files of other programs, screen draws, bench
+// loads and measures, spawn runs a sidecar in a process of its own, scrape reads metrics, monitor holds what a
+// sidecar publishes against what it published before.
 //
 // Output goes to stdout and is the same on a terminal and in a pipe; progress and
 // errors go to stderr. Large reads and large files stream.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -52,7 +53,7 @@ With --once, and where the output is no terminal, it prints one screen, of one i
 func (a *app) top(ctx context.Context, c *client.Client, every time.Duration, once bool) error {
 	s := &topSampler{client: c}
 	if home, err := a.homePath(); err == nil {
-		s.ca = homeCertificate(home)
+		s.ca = scrape.HomeCertificate(home)
 	}
 	if err := s.sample(ctx, every); err != nil {
 		return err
@@ -169,7 +170,7 @@ type topSampler struct {
 	client *client.Client
 	ca     string
 	screen screen.Top
-	before serverMetric
+	before scrape.Metrics
 	last   time.Time
 }
 
@@ -198,7 +199,7 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 	t.Name, t.Profile, t.Root, t.Size, t.Degraded = status.Name, status.Profile, status.Root, status.Size, status.Degraded
 	t.Uptime = time.Duration(status.UptimeS * float64(time.Second))
 	t.QueueCapacity, t.Connections = status.QueueCapacity, status.Connections
-	m := readMetrics(ctx, status.HTTPS, s.ca)
+	m := scrape.Read(ctx, status.HTTPS, s.ca)
 	now := time.Now()
 	seconds := max(now.Sub(s.last).Seconds(), 1e-3)
 	s.last = now
@@ -215,29 +216,29 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 }
 
 // measure adds a sample to every line.
-func (s *topSampler) measure(m serverMetric, seconds float64) {
+func (s *topSampler) measure(m scrape.Metrics, seconds float64) {
 	t := &s.screen
-	rate := func(name string) float64 { return max(m.total(name)-s.before.total(name), 0) / seconds }
+	rate := func(name string) float64 { return max(m.Total(name)-s.before.Total(name), 0) / seconds }
 	t.Entries.Add(rate("ledger_entries_total"))
 	t.Commits.Add(rate("ledger_commits_total"))
 	t.Roots.Add(rate("http_requests_total"))
-	commits := m.buckets("ledger_commit_latency_seconds", s.before)
-	t.P50.Add(milliseconds(quantile(0.5, commits)))
-	t.P99.Add(milliseconds(quantile(0.99, commits)))
-	t.Fsync.Add(milliseconds(quantile(0.99, m.buckets(metricFsync, s.before))))
+	commits := m.Buckets("ledger_commit_latency_seconds", s.before)
+	t.P50.Add(milliseconds(scrape.Quantile(0.5, commits)))
+	t.P99.Add(milliseconds(scrape.Quantile(0.99, commits)))
+	t.Fsync.Add(milliseconds(scrape.Quantile(0.99, m.Buckets(scrape.Fsync, s.before))))
 	batch := 0.0
 	if commits := t.Commits[len(t.Commits)-1]; commits > 0 {
 		batch = t.Entries[len(t.Entries)-1] / commits
 	}
 	t.Batch.Add(batch)
-	t.Readers = int(m.gauge("https_connections"))
-	t.DiskFree, t.DiskTotal = m.gauge("disk_free_bytes"), m.gauge("disk_total_bytes")
+	t.Readers = int(m.Gauge("https_connections"))
+	t.DiskFree, t.DiskTotal = m.Gauge("disk_free_bytes"), m.Gauge("disk_total_bytes")
 	t.Rejects = t.Rejects[:0]
 	earlier := map[string]float64{}
-	for reason, total := range s.before.byLabel("rejected_total") {
+	for reason, total := range s.before.ByLabel("rejected_total") {
 		earlier[reason] = total
 	}
-	for reason, total := range m.byLabel("rejected_total") {
+	for reason, total := range m.ByLabel("rejected_total") {
 		if total > 0 {
 			t.Rejects = append(t.Rejects, screen.Count{Name: reason, Total: total, Rate: (total - earlier[reason]) / seconds})
 		}
@@ -250,23 +251,4 @@ func milliseconds(seconds float64) float64 {
 		return 0
 	}
 	return seconds * 1e3
-}
-
-// gauge returns the first value of a gauge, 0 where there is none.
-func (m serverMetric) gauge(name string) float64 {
-	for _, metric := range m[name].GetMetric() {
-		return metric.GetGauge().GetValue()
-	}
-	return 0
-}
-
-// byLabel returns a counter by the value of its one label.
-func (m serverMetric) byLabel(name string) map[string]float64 {
-	all := map[string]float64{}
-	for _, metric := range m[name].GetMetric() {
-		for _, label := range metric.GetLabel() {
-			all[label.GetValue()] += metric.GetCounter().GetValue()
-		}
-	}
-	return all
 }

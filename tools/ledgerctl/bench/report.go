@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -12,9 +12,9 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// benchResult is what a bench found out. The names of its members are the contract
+// Result is what a bench found out. The names of its members are the contract
 // of bench --json.
-type benchResult struct {
+type Result struct {
 	Profile     string  `json:"profile,omitempty"`
 	Node        string  `json:"node"` // profile of the sidecar
 	Loop        string  `json:"loop"` // open or closed
@@ -94,7 +94,7 @@ func digits3(x float64) string {
 	return fmt.Sprintf("%.3f", x)
 }
 
-func (r *benchResult) describe(p *benchPlan, s serverStatus) {
+func (r *Result) describe(p *Plan, s serverStatus) {
 	r.Profile, r.Node, r.Loop = p.profile, s.Profile, "closed"
 	r.Connections, r.Inflight, r.Batch, r.BatchP90 = p.connections, p.inflight, p.batch, p.batchP90
 	r.EntryBytes, r.Nonces, r.Rate = p.entryBytes, p.nonces, p.rate
@@ -105,7 +105,7 @@ func (r *benchResult) describe(p *benchPlan, s serverStatus) {
 }
 
 // count takes what the answers of the whole run said.
-func (r *benchResult) count(t *tally) {
+func (r *Result) count(t *tally) {
 	requests := max(float64(t.requests.Load()+sum(t.refused)), 1)
 	busy := t.refused[wire.ReasonBusy]
 	r.BusyShare = float64(busy) / requests
@@ -121,8 +121,8 @@ func byName(counts map[wire.Reason]uint64) map[string]uint64 {
 	return named
 }
 
-// print prints two tables: the figures, and the service levels.
-func (r *benchResult) print(w io.Writer) error {
+// Print prints two tables: the figures, and the service levels.
+func (r *Result) Print(w io.Writer) error {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	for _, row := range r.rows() {
@@ -145,7 +145,7 @@ func (r *benchResult) print(w io.Writer) error {
 	return err
 }
 
-func (r *benchResult) title() string {
+func (r *Result) title() string {
 	if r.Replay != "" {
 		return fmt.Sprintf("%s: replay of %s, %d entries a request, %d in flight, %.2f s", r.Node, r.Replay, r.Batch, r.Inflight, r.Seconds)
 	}
@@ -164,7 +164,7 @@ func (r *benchResult) title() string {
 }
 
 // rows returns the figures with their names. What was not measured is left out.
-func (r *benchResult) rows() (rows [][2]string) {
+func (r *Result) rows() (rows [][2]string) {
 	add := func(name, format string, args ...any) {
 		rows = append(rows, [2]string{name, fmt.Sprintf(format, args...)})
 	}
@@ -213,7 +213,7 @@ func (r *benchResult) rows() (rows [][2]string) {
 	return rows
 }
 
-func (r *benchResult) sequenceWord() string {
+func (r *Result) sequenceWord() string {
 	if r.Gapless {
 		return fmt.Sprintf("%d to %d without a gap, %d duplicates", r.StartSize+1, r.EndSize, r.Duplicates)
 	}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ const (
 // to judge. Throughput, latency, queue and syncs are judged at the load that they
 // are promised for, so neither in a closed loop nor, but for the time to drain it,
 // in a burst.
-func serviceLevels(p *benchPlan, r *benchResult) (all []serviceLevel) {
+func serviceLevels(p *Plan, r *Result) (all []serviceLevel) {
 	most := func(name string, measured, limit float64) {
 		all = append(all, serviceLevel{name, measured, limit, false, measured <= limit})
 	}
@@ -99,10 +99,10 @@ func gaps(gapless bool) float64 {
 	return 1
 }
 
-// missed returns an error that names the levels that were missed.
-func missed(levels []serviceLevel) error {
+// Missed returns an error that names the levels that were missed, nil where none was.
+func (r *Result) Missed() error {
 	var names []string
-	for _, l := range levels {
+	for _, l := range r.Levels {
 		if !l.Pass {
 			names = append(names, l.Name)
 		}

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"math"
@@ -10,7 +10,7 @@ import (
 // The sizes of a request do not depend on when, or how often, they are asked for, and
 // have the distribution that the profile names.
 func TestBatchSizes(t *testing.T) {
-	p := benchPlan{batch: 16, batchP90: 64, maxBatch: 2048}
+	p := Plan{batch: 16, batchP90: 64, maxBatch: 2048}
 	forwards, backwards := newBatchSizes(&p), newBatchSizes(&p)
 	const n = 20_000
 	var first, again [n]float64
@@ -99,25 +99,25 @@ func TestPlotLatencies(t *testing.T) {
 
 func TestSoakPlan(t *testing.T) {
 	none := func(string) bool { return false }
-	p := defaultBenchPlan()
+	p := NewPlan()
 	p.profile = profileSoak
-	if err := p.settle(none); err != nil {
+	if err := p.Settle(none); err != nil {
 		t.Fatal(err)
 	}
 	if p.batch != 1 || p.duration != soakLength || p.readers != soakReaders || p.schedule != nil {
 		t.Errorf("soak is planned as %+v", p)
 	}
-	p = defaultBenchPlan()
+	p = NewPlan()
 	p.profile, p.rate, p.duration = profileSoak, 500, time.Minute
-	if err := p.settle(func(flag string) bool { return flag == "rate" || flag == "duration" }); err != nil {
+	if err := p.Settle(func(flag string) bool { return flag == "rate" || flag == "duration" }); err != nil {
 		t.Fatal(err)
 	}
 	if p.duration != time.Minute || p.schedule == nil {
 		t.Errorf("a soak at a given rate is planned as %+v", p)
 	}
-	p = defaultBenchPlan()
+	p = NewPlan()
 	p.replay = "journal"
-	if err := p.settle(none); err != nil || p.connections != 1 || p.batch != replayBatch || p.inflight != replayInflight {
+	if err := p.Settle(none); err != nil || p.connections != 1 || p.batch != replayBatch || p.inflight != replayInflight {
 		t.Errorf("replay is planned as %+v, %v", p, err)
 	}
 }

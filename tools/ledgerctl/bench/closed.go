@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -21,7 +21,7 @@ import (
 //
 // The answers under way always fit into the socket's buffer, so that the sidecar
 // never waits for this side while this side waits for it.
-func closedLoop(c *benchConn, p *payload, inflight, batch int, stop <-chan struct{}) error {
+func closedLoop(c *connection, p *payload, inflight, batch int, stop <-chan struct{}) error {
 	sent := make([]time.Time, inflight)
 	under, slot := 0, uint64(0)
 	send := func() error {

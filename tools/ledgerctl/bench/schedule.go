@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"math"
@@ -84,7 +84,7 @@ type batchSizes struct {
 	rng          *rand.Rand
 }
 
-func newBatchSizes(p *benchPlan) batchSizes {
+func newBatchSizes(p *Plan) batchSizes {
 	src := rand.NewPCG(1, 2)
 	return batchSizes{newLogNormal(p.batch, p.batchP90, p.maxBatch), src, rand.New(src)}
 }

@@ -1,13 +1,17 @@
-package main
+package bench
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 )
 
 // serverStatus is what a bench reads of STATUS.
@@ -40,10 +44,10 @@ type sampler struct {
 	begin, end  sample
 	rssMax      int64 // bytes
 	descriptors int
-	limit       int             // of descriptors
-	queue       []float64       // how full the commit queue was
-	metrics     [2]serverMetric // at the begin and the end; nil maps where unreachable
-	failure     error           // why there are no figures of the process
+	limit       int               // of descriptors
+	queue       []float64         // how full the commit queue was
+	metrics     [2]scrape.Metrics // at the begin and the end; nil maps where unreachable
+	failure     error             // why there are no figures of the process
 }
 
 // sample is a moment.
@@ -112,7 +116,7 @@ func (b *bench) measure(ctx context.Context, failures <-chan error, length time.
 	if b.roots != nil {
 		b.roots.measured.Store(true)
 	}
-	b.sampler.metrics[0] = readMetrics(ctx, b.status.HTTPS, b.sampler.ca)
+	b.sampler.metrics[0] = scrape.Read(ctx, b.status.HTTPS, b.sampler.ca)
 	b.sampler.begin = b.sampler.take()
 	b.growth.begin(b, length)
 	if err := b.wait(ctx, failures, length, "measuring"); err != nil {
@@ -159,15 +163,15 @@ func (b *bench) wait(ctx context.Context, failures <-chan error, length time.Dur
 
 // progress rewrites the one line of progress.
 func (b *bench) progress(line string) {
-	if b.stderr != nil {
-		fmt.Fprintf(b.stderr, "\r\x1b[K%s", line)
+	if b.options.Progress != nil {
+		fmt.Fprintf(b.options.Progress, "\r\x1b[K%s", line)
 	}
 }
 
 // conclude turns what was counted into the result, once all is answered.
 func (b *bench) conclude(ctx context.Context) error {
 	s, r := b.sampler, &b.result
-	s.metrics[1] = readMetrics(ctx, b.status.HTTPS, s.ca)
+	s.metrics[1] = scrape.Read(ctx, b.status.HTTPS, s.ca)
 	after, err := b.readStatus(ctx)
 	if err != nil {
 		return err
@@ -218,4 +222,30 @@ func (b *bench) concludeProcess(seconds float64) {
 func quantilesOf(h *hdrhistogram.Histogram) latencyJSON {
 	at := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1e3 }
 	return latencyJSON{at(50), at(95), at(99), at(99.9), float64(h.Max()) / 1e3}
+}
+
+// percentileOf returns the smallest value that at least the share q of the values
+// does not exceed; 0 for none.
+func percentileOf(values []float64, q float64) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max(int(math.Ceil(q*float64(len(sorted)))), 1)-1]
+}
+
+// metricStall is for how long writes waited, by database.
+const metricStall = "pebble_stall_seconds_total"
+
+// readMetrics takes the figures between two readings.
+func (r *Result) readMetrics(m [2]scrape.Metrics, seconds float64) {
+	if m[0] == nil || m[1] == nil {
+		return
+	}
+	if p99 := scrape.Quantile(0.99, m[1].Buckets(scrape.Fsync, m[0])); !math.IsNaN(p99) {
+		ms := p99 * 1e3
+		r.FsyncP99Ms = &ms
+	}
+	stalled := (m[1].Total(metricStall) - m[0].Total(metricStall)) / seconds
+	r.StalledShare = &stalled
 }

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 )
 
 // rootsJSON is what the readers of /roots saw. Latencies are in milliseconds.
@@ -59,7 +61,7 @@ func startRootReaders(ctx context.Context, n int, status serverStatus, ca string
 		running.Wait()
 	}
 	for i := range n {
-		h, transport, err := benchHTTPS(ca)
+		h, transport, err := scrape.Client(ca)
 		if err != nil {
 			r.stop()
 			return nil, err
@@ -157,7 +159,7 @@ func (r *rootReaders) get(ctx context.Context, h *http.Client, url string) (page
 		return page, err
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, httpsMaxBytes))
+	body, err := io.ReadAll(io.LimitReader(answer.Body, scrape.MaxBytes))
 	if err != nil {
 		return page, err
 	}

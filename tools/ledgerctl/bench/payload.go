@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"encoding/binary"
@@ -13,19 +13,19 @@ import (
 
 // Payloads of a bench: transfers of 1 between accounts named bench:00000 and on.
 const (
-	benchAccountPrefix = "bench:"
-	benchAccountDigits = 5
-	benchAccountLength = len(benchAccountPrefix) + benchAccountDigits
-	benchEntryMin      = (wire.EntryHeaderSize + 2*benchAccountLength + 7) &^ 7
-	benchEntryMax      = (wire.EntryHeaderSize + 2*benchAccountLength + wire.MaxMemoLength) &^ 7
+	accountPrefix = "bench:"
+	accountDigits = 5
+	accountLength = len(accountPrefix) + accountDigits
+	entryMin      = (wire.EntryHeaderSize + 2*accountLength + 7) &^ 7
+	entryMax      = (wire.EntryHeaderSize + 2*accountLength + wire.MaxMemoLength) &^ 7
 )
 
 // Where in an entry lies what differs from entry to entry (FORMATS §1).
 const (
 	entryTimestampAt    = 8
 	entryNonceAt        = 16
-	entryAccountAt      = wire.EntryHeaderSize + len(benchAccountPrefix)
-	entryCounterpartyAt = entryAccountAt + benchAccountLength
+	entryAccountAt      = wire.EntryHeaderSize + len(accountPrefix)
+	entryCounterpartyAt = entryAccountAt + accountLength
 )
 
 // payload is the frame of an APPEND that is sent again and again: only the request
@@ -44,15 +44,15 @@ type payload struct {
 
 const payloadHeader = wire.FrameHeaderSize + wire.AppendRequestHeaderSize
 
-// newPayload prepares requests of up to most entries. digits is accountDigits of
+// newPayload prepares requests of up to most entries. digits is digitsOf
 // the number of accounts, shared by all payloads.
 func newPayload(most, entrySize int, digits []byte, random bool, seed uint64) (*payload, error) {
-	if entrySize < benchEntryMin || entrySize > benchEntryMax || entrySize%8 != 0 {
-		return nil, fmt.Errorf("make payload: an entry of %d bytes: a multiple of 8 in %d..%d is wanted", entrySize, benchEntryMin, benchEntryMax)
+	if entrySize < entryMin || entrySize > entryMax || entrySize%8 != 0 {
+		return nil, fmt.Errorf("make payload: an entry of %d bytes: a multiple of 8 in %d..%d is wanted", entrySize, entryMin, entryMax)
 	}
 	src := rand.NewPCG(seed, 0x6c65646765726374)
 	p := &payload{
-		entrySize: entrySize, most: most, digits: digits, accounts: uint32(len(digits) / benchAccountDigits),
+		entrySize: entrySize, most: most, digits: digits, accounts: uint32(len(digits) / accountDigits),
 		rng: rand.New(src), src: src, nonces: nonceMaker{random: random},
 	}
 	if p.accounts < 2 {
@@ -61,14 +61,14 @@ func newPayload(most, entrySize int, digits []byte, random bool, seed uint64) (*
 	p.frame = wire.AppendFrameHeader(make([]byte, 0, payloadHeader+most*entrySize), wire.FrameHeader{Type: wire.FrameAppend})
 	none := wire.AppendRequest{Count: uint32(most)}
 	p.frame = none.Append(p.frame)
-	memo := make([]byte, entrySize-wire.EntryHeaderSize-2*benchAccountLength)
+	memo := make([]byte, entrySize-wire.EntryHeaderSize-2*accountLength)
 	for range most {
 		for i := range memo {
 			memo[i] = memoAlphabet[p.rng.IntN(len(memoAlphabet))]
 		}
 		var fault wire.Fault
 		p.frame, fault = wire.AppendEntry(p.frame, &wire.Fields{
-			Kind: wire.KindTransfer, Account: benchAccount(0), Counterparty: benchAccount(1),
+			Kind: wire.KindTransfer, Account: accountName(0), Counterparty: accountName(1),
 			Amount: wire.Amount{Lo: 1}, Memo: memo, Nonce: wire.Nonce{1},
 		})
 		if !fault.OK() {
@@ -96,8 +96,8 @@ func (p *payload) request(id uint64, n int, now time.Time) []byte {
 		binary.LittleEndian.PutUint64(entry[entryTimestampAt:], nowMs)
 		p.nonces.put(entry[entryNonceAt:entryNonceAt+16], p.src)
 		from, to := p.pair()
-		copy(entry[entryAccountAt:], p.digits[from:from+benchAccountDigits])
-		copy(entry[entryCounterpartyAt:], p.digits[to:to+benchAccountDigits])
+		copy(entry[entryAccountAt:], p.digits[from:from+accountDigits])
+		copy(entry[entryCounterpartyAt:], p.digits[to:to+accountDigits])
 	}
 	return frame
 }
@@ -110,20 +110,20 @@ func (p *payload) pair() (from, to uint32) {
 	if to >= from {
 		to++
 	}
-	return from * benchAccountDigits, to * benchAccountDigits
+	return from * accountDigits, to * accountDigits
 }
 
-// accountDigits returns the digits of the names of n accounts, back to back.
-func accountDigits(n int) []byte {
+// digitsOf returns the digits of the names of n accounts, back to back.
+func digitsOf(n int) []byte {
 	var digits strings.Builder
 	for i := range n {
-		digits.WriteString(benchAccount(i)[len(benchAccountPrefix):])
+		digits.WriteString(accountName(i)[len(accountPrefix):])
 	}
 	return []byte(digits.String())
 }
 
-func benchAccount(i int) string {
-	return fmt.Sprintf("%s%0*d", benchAccountPrefix, benchAccountDigits, i)
+func accountName(i int) string {
+	return fmt.Sprintf("%s%0*d", accountPrefix, accountDigits, i)
 }
 
 // nonceMaker makes nonces: UUIDv7 as client libraries do, rising within one

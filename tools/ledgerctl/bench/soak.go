@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 )
 
 // A soak loads with requests of one entry: half an hour of them fills one home with
@@ -23,7 +25,7 @@ const (
 )
 
 // soak sets what is not set by hand. A rate that is given spares the search for it.
-func (p *benchPlan) soak(set func(flag string) bool) {
+func (p *Plan) soak(set func(flag string) bool) {
 	if !set("batch") && !set("batch-p90") {
 		p.batch, p.batchP90 = 1, 0
 	}
@@ -137,7 +139,7 @@ func (g *growth) look(ctx context.Context, b *bench) {
 func (b *bench) footprint(ctx context.Context) (f footprint) {
 	f.RSSBytes, _ = processRSS(b.status.PID) // what cannot be read stays 0
 	f.Descriptors, _, _ = processDescriptors(b.status.PID)
-	for _, m := range readMetrics(ctx, b.status.HTTPS, b.sampler.ca)["go_goroutines"].GetMetric() {
+	for _, m := range scrape.Read(ctx, b.status.HTTPS, b.sampler.ca)["go_goroutines"].GetMetric() {
 		f.Goroutines = int(m.GetGauge().GetValue())
 	}
 	return f

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -13,11 +13,11 @@ import (
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// benchConn is a connection of the generator. It does without wire/client, whose
+// connection is a connection of the generator. It does without wire/client, whose
 // goroutines and copies would take from the sidecar what is to be measured: a
 // frame is made in place and written with one system call, and many answers are
 // read with one.
-type benchConn struct {
+type connection struct {
 	net.Conn
 	frames  *wire.FrameBuffer
 	welcome wire.Welcome
@@ -26,14 +26,14 @@ type benchConn struct {
 	acked   func(size uint64) // told the size of the tree of each answer; nil: nobody asks
 }
 
-// benchReadMin is how many bytes have to be free before a read.
-const benchReadMin = 4 << 10
+// readMin is how many bytes have to be free before a read.
+const readMin = 4 << 10
 
-// dialBench connects and says HELLO.
-func dialBench(ctx context.Context, o client.Options) (*benchConn, error) {
+// dial connects and says HELLO.
+func dial(ctx context.Context, o client.Options) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, client.DefaultDialTimeout)
 	defer cancel()
-	token, err := benchToken(o)
+	token, err := readToken(o)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func dialBench(ctx context.Context, o client.Options) (*benchConn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", client.ErrDisconnected, err)
 	}
-	c := &benchConn{Conn: conn, frames: wire.NewFrameBuffer(0), tally: newTally()}
+	c := &connection{Conn: conn, frames: wire.NewFrameBuffer(0), tally: newTally()}
 	deadline, _ := ctx.Deadline()
 	if err := errors.Join(conn.SetDeadline(deadline), c.hello(token), conn.SetDeadline(time.Time{})); err != nil {
 		return nil, errors.Join(fmt.Errorf("say HELLO: %w", err), conn.Close())
@@ -50,8 +50,8 @@ func dialBench(ctx context.Context, o client.Options) (*benchConn, error) {
 	return c, nil
 }
 
-// benchToken returns the token as bytes, none where there is no file.
-func benchToken(o client.Options) ([]byte, error) {
+// readToken returns the token as bytes, none where there is no file.
+func readToken(o client.Options) ([]byte, error) {
 	if o.TokenFile == "" {
 		return o.Token, nil
 	}
@@ -69,7 +69,7 @@ func benchToken(o client.Options) ([]byte, error) {
 	return token.Bytes(), nil
 }
 
-func (c *benchConn) hello(token []byte) error {
+func (c *connection) hello(token []byte) error {
 	m := wire.Hello{MinVersion: wire.Version1, MaxVersion: wire.Version1, Token: token, Client: "ledgerctl bench"}
 	frame := m.Append(wire.AppendFrameHeader(nil, wire.FrameHeader{Type: wire.FrameHello}))
 	wire.FinishFrame(frame, 0)
@@ -91,13 +91,13 @@ func (c *benchConn) hello(token []byte) error {
 }
 
 // each hands frames to take as they come, until it says that there is no more.
-func (c *benchConn) each(take func(wire.Frame) (more bool, err error)) error {
+func (c *connection) each(take func(wire.Frame) (more bool, err error)) error {
 	for {
 		more, err := c.buffered(take)
 		if err != nil || !more {
 			return err
 		}
-		n, err := c.Read(c.frames.Space(benchReadMin))
+		n, err := c.Read(c.frames.Space(readMin))
 		c.frames.Advance(n)
 		if n == 0 && err != nil {
 			return fmt.Errorf("read answers: %w", err)
@@ -106,7 +106,7 @@ func (c *benchConn) each(take func(wire.Frame) (more bool, err error)) error {
 }
 
 // buffered hands on the frames that were read.
-func (c *benchConn) buffered(take func(wire.Frame) (more bool, err error)) (more bool, err error) {
+func (c *connection) buffered(take func(wire.Frame) (more bool, err error)) (more bool, err error) {
 	for {
 		frame, ok, fault := c.frames.Next()
 		if !fault.OK() {
@@ -123,7 +123,7 @@ func (c *benchConn) buffered(take func(wire.Frame) (more bool, err error)) (more
 
 // count counts an answer to an append that took so long, and says why it was
 // refused, 0 where it was not. An error ends the bench.
-func (c *benchConn) count(frame wire.Frame, latency time.Duration) (refused wire.Reason, err error) {
+func (c *connection) count(frame wire.Frame, latency time.Duration) (refused wire.Reason, err error) {
 	switch frame.Type {
 	case wire.FrameAppended:
 		if fault := c.view.Decode(frame.Payload); !fault.OK() {

@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -42,7 +42,7 @@ const busyPause = 50 * time.Millisecond
 // is measured. Beyond it answers are no longer read until there is room.
 const retriesMax = 1 << 20
 
-func newOpenLoop(p *benchPlan) *openLoop {
+func newOpenLoop(p *Plan) *openLoop {
 	o := &openLoop{schedule: p.schedule, count: p.schedule.count(), batches: newBatchSizes(p)}
 	o.again = make(chan retry, min(o.count, retriesMax))
 	if p.burst {
@@ -55,7 +55,7 @@ func newOpenLoop(p *benchPlan) *openLoop {
 // pace sends all requests of the schedule, and again what was busy, until answered
 // is closed. It runs on a thread of its own, which sleeps in the kernel: the timers
 // of the Go scheduler are up to 1 ms late.
-func (o *openLoop) pace(answered <-chan struct{}, conns []*benchConn, payloads []*payload) error {
+func (o *openLoop) pace(answered <-chan struct{}, conns []*connection, payloads []*payload) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	sharpTimers()
@@ -134,7 +134,7 @@ func sharpTimers() {
 }
 
 // collect takes the answers of one connection until n requests are decided.
-func (o *openLoop) collect(c *benchConn, n int) (drained time.Duration, err error) {
+func (o *openLoop) collect(c *connection, n int) (drained time.Duration, err error) {
 	if n == 0 {
 		return 0, nil
 	}

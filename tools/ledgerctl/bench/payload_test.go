@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"bytes"
@@ -52,9 +52,9 @@ func decodeRequest(t rapid.TB, frame []byte) (wire.Frame, []wire.Entry) {
 }
 
 func TestBenchPayloadStaysValid(t *testing.T) {
-	digits := accountDigits(300)
+	digits := digitsOf(300)
 	rapid.Check(t, func(t *rapid.T) {
-		size := 8 * rapid.IntRange(benchEntryMin/8, benchEntryMax/8).Draw(t, "entry bytes / 8")
+		size := 8 * rapid.IntRange(entryMin/8, entryMax/8).Draw(t, "entry bytes / 8")
 		most := rapid.IntRange(1, 40).Draw(t, "most")
 		random := rapid.Bool().Draw(t, "random")
 		p, err := newPayload(most, size, digits, random, rapid.Uint64().Draw(t, "seed"))
@@ -102,7 +102,7 @@ func checkBenchEntry(t rapid.TB, e wire.Entry, size int, now time.Time, random b
 
 // The nonces of one connection rise, and begin with the time.
 func TestBenchNoncesRise(t *testing.T) {
-	p, err := newPayload(50, 200, accountDigits(10), false, 1)
+	p, err := newPayload(50, 200, digitsOf(10), false, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestBenchNoncesRise(t *testing.T) {
 }
 
 func TestBenchPayloadReachesAllAccounts(t *testing.T) {
-	p, err := newPayload(500, 200, accountDigits(20), false, 3)
+	p, err := newPayload(500, 200, digitsOf(20), false, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestBenchPayloadReachesAllAccounts(t *testing.T) {
 }
 
 func TestBenchPayloadAllocates(t *testing.T) {
-	p, err := newPayload(100, 200, accountDigits(1000), false, 1)
+	p, err := newPayload(100, 200, digitsOf(1000), false, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestBenchPayloadAllocates(t *testing.T) {
 }
 
 func BenchmarkBenchPayload(b *testing.B) {
-	p, err := newPayload(1000, 200, accountDigits(10_000), false, 1)
+	p, err := newPayload(1000, 200, digitsOf(10_000), false, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -1,12 +1,11 @@
-package main
+package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"time"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -18,7 +17,7 @@ const (
 )
 
 // ofReplay sets what is not set by hand: one connection keeps the order.
-func (p *benchPlan) ofReplay(set func(flag string) bool) {
+func (p *Plan) ofReplay(set func(flag string) bool) {
 	p.connections = 1
 	if !set("inflight") {
 		p.inflight = replayInflight
@@ -40,7 +39,7 @@ func (b *bench) runReplay(ctx context.Context) error {
 	c := b.conns[0]
 	c.tally.measured.Store(true)
 	s := b.sampler
-	s.metrics[0] = readMetrics(ctx, b.status.HTTPS, s.ca)
+	s.metrics[0] = scrape.Read(ctx, b.status.HTTPS, s.ca)
 	s.begin = s.take()
 	if err := replay(c, frames, b.plan.inflight); err != nil {
 		return err
@@ -52,25 +51,14 @@ func (b *bench) runReplay(ctx context.Context) error {
 }
 
 // readJournal makes the frames of all requests.
-func (b *bench) readJournal() (frames [][]byte, err error) {
-	in, err := b.open(b.plan.replay)
-	if err != nil {
-		return nil, fmt.Errorf("read --replay: %w", err)
+func (b *bench) readJournal() (frames [][]byte, _ error) {
+	for entries, err := range b.options.Journal(b.plan.replay, b.plan.batch, int(b.conns[0].welcome.MaxFrame)/2) {
+		if err != nil {
+			return nil, fmt.Errorf("read --replay: %w", err)
+		}
+		frames = append(frames, appendFrame(uint64(len(frames)+1), entries))
 	}
-	defer func() { err = errors.Join(err, in.close()) }()
-	var read chunk
-	for {
-		failed := read.fill(in, b.plan.batch, int(b.conns[0].welcome.MaxFrame)/2)
-		if failed != nil && !errors.Is(failed, io.EOF) {
-			return nil, fmt.Errorf("read --replay: %w", failed)
-		}
-		if read.entries.Len() > 0 {
-			frames = append(frames, appendFrame(uint64(len(frames)+1), &read.entries))
-		}
-		if failed != nil {
-			return frames, nil
-		}
-	}
+	return frames, nil
 }
 
 func appendFrame(id uint64, entries *client.Batch) []byte {
@@ -85,7 +73,7 @@ func appendFrame(id uint64, entries *client.Batch) []byte {
 }
 
 // replay keeps inflight frames under way and returns when all are answered.
-func replay(c *benchConn, frames [][]byte, inflight int) error {
+func replay(c *connection, frames [][]byte, inflight int) error {
 	sent := make([]time.Time, len(frames))
 	next := 0
 	send := func() error {
