@@ -35,8 +35,12 @@ func (sc *scrub) wals(list wal.Logs, end uint64, yield func(*Commit, error) bool
 			return fmt.Errorf("look at %s: %w", path, fromEngine(err))
 		}
 	}
-	if found == nil {
-		found = fmt.Errorf("the log ends at %d in its files, and %d was durable", sc.next-1, end)
+	if found == nil { // damage can look like the end
+		path := sc.fs.PathJoin(sc.store.dir, logDirName)
+		if len(list) > 0 {
+			_, path = list[len(list)-1].SegmentLocation(0)
+		}
+		found = fmt.Errorf("%s: it ends at %d, and %d was durable", path, sc.next-1, end)
 	}
 	return &Damage{Seq: sc.commit.First, Err: fmt.Errorf(
 		"%w: what lies in the WAL is in memory still, and a clean stop writes it into a table; a kill loses it", found)}
