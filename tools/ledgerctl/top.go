@@ -1,28 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
 	"github.com/rustyonions/ron-ledger/wire/client"
-)
-
-// Size of a terminal that does not tell its own.
-const (
-	defaultWidth  = 80
-	defaultHeight = 24
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -84,34 +75,17 @@ func (a *app) topOnce(ctx context.Context, s *topSampler, every time.Duration) e
 	return nil
 }
 
-// What the terminal is told: the alternate screen without a cursor, and back.
-const (
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
-	homeCursor  = "\x1b[H"
-	reverse     = "\x1b[7m"
-	plain       = "\x1b[0m"
-)
+// topLive draws until q or the end of ctx.
+func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) error {
+	return a.fullScreen(func(out *os.File) error { return a.topKeys(ctx, out, s, every) })
+}
 
-// topLive draws until q or the end of ctx. The terminal is as before, however it ends.
-func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) (err error) {
-	out, _ := a.stdout.(*os.File) // it is a terminal, or this would not run
-	if in, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
-		before, err := term.MakeRaw(int(in.Fd()))
-		if err != nil {
-			return fmt.Errorf("read keys from the terminal: %w", err)
-		}
-		defer func() { _ = term.Restore(int(in.Fd()), before) }()
-	}
-	if _, err := io.WriteString(out, enterScreen); err != nil {
-		return err
-	}
-	defer func() { _, _ = io.WriteString(out, leaveScreen) }()
+func (a *app) topKeys(ctx context.Context, out *os.File, s *topSampler, every time.Duration) error {
 	keys := readKeys(a.stdin)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := a.drawTop(out, &s.screen); err != nil {
+		if err := a.drawScreen(out, s.screen.Draw); err != nil {
 			return err
 		}
 		select {
@@ -135,34 +109,6 @@ func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) (
 			}
 		}
 	}
-}
-
-// readKeys hands over what is typed. Its goroutine ends with the input, at the latest with the process.
-func readKeys(in io.Reader) <-chan byte {
-	keys := make(chan byte)
-	go func() {
-		for r := bufio.NewReader(in); ; {
-			key, err := r.ReadByte()
-			if err != nil {
-				return
-			}
-			keys <- key
-		}
-	}()
-	return keys
-}
-
-func (a *app) drawTop(out *os.File, t *screen.Top) error {
-	width, height, err := term.GetSize(int(out.Fd()))
-	if err != nil || width <= 0 || height <= 0 {
-		width, height = defaultWidth, defaultHeight
-	}
-	lines := t.Draw(width, height)
-	if a.env("NO_COLOR") == "" {
-		lines[0] = reverse + lines[0] + plain
-	}
-	_, err = io.WriteString(out, homeCursor+strings.Join(lines, "\r\n"))
-	return err
 }
 
 // topSampler turns the state of a sidecar and its counters into what the screen shows.

@@ -70,5 +70,5 @@ func AppendMetrics(b []byte, ledgers []Figures) []byte {
 
 // AppendFamily appends the head of a family of metrics.
 func AppendFamily(b []byte, kind, name, help string) []byte {
-	return fmt.Appendf(b, "# HELP %s %s\n# TYPE %[1]s %s\n", name, help, kind)
+	return fmt.Appendf(b, "# HELP %[1]s %[2]s\n# TYPE %[1]s %[3]s\n", name, help, kind)
 }
