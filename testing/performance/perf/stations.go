@@ -11,29 +11,30 @@ import (
 type station struct {
 	name     string
 	function *regexp.Regexp
+	whole    bool // takes everything below such a frame, whatever else knows it
 }
 
 // stations are asked of each stack from its innermost frame outwards; the first frame that one of
 // them knows decides. What is called from several (copying, maps, locks) so counts with its caller.
 var stations = []station{
-	{"sync of the log (fdatasync)", regexp.MustCompile(`unix\.Fdatasync$|guardedFile\)\.SyncData$|unix\.SyncFileRange$`)},
-	{"read from the socket", regexp.MustCompile(`^net\.\(\*conn\)\.Read$`)},
-	{"write answers to the socket", regexp.MustCompile(`^net\.\(\*conn\)\.Write$`)},
-	{"garbage collector", regexp.MustCompile(`^runtime\.(gcBgMarkWorker|gcAssistAlloc|bgsweep|bgscavenge|gcStart|mallocgc)`)},
-	{"leaf hash", regexp.MustCompile(`merkle\.(HashKind\.Leaf|blake3Leaf|sha256Leaf)$`)},
-	{"tree: nodes, root, tiles", regexp.MustCompile(`/committer/merkle\.`)},
-	{"compression of blocks", regexp.MustCompile(`klauspost/compress/s2\.`)},
-	{"checkpoint: rows, index tables", regexp.MustCompile(`/store\.\(\*(Store\)\.(Checkpoint|writeCheckpoint)|state\))|/committer\.\(\*Committer\)\.checkpoints`)},
-	{"flush and compaction", regexp.MustCompile(`pebble/v2\.\(\*DB\)\.(flush|compact|runCompaction|delete|obsolete|cleanup)|pebble/v2/internal/compact\.|pebble/v2\.\(\*cleanupManager`)},
-	{"log: batch, memtable, WAL", regexp.MustCompile(`cockroachdb/pebble|/store\.`)},
-	{"frames and shape of entries", regexp.MustCompile(`/ron-ledger/wire\.`)},
-	{"caveats", regexp.MustCompile(`capability\.|sidecar\.allowed$`)},
-	{"metrics", regexp.MustCompile(`prometheus|/sidecar\.\(\*(metrics|slowest)\)`)},
-	{"session: admission, records, answers", regexp.MustCompile(`/ron-ledger/sidecar\.`)},
-	{"idempotency", regexp.MustCompile(`/committer\.\(\*(ledger\)\.(repeated|lookUp|remember)|identityFilter)`)},
-	{"rules and balances", regexp.MustCompile(`/committer\.\(\*(ledger|accounts)`)},
-	{"committer: queue, batches, publishing", regexp.MustCompile(`/ron-ledger/committer\.`)},
-	{"scheduler of Go: wake, park, poll", regexp.MustCompile(`^runtime\.`)},
+	{name: "sync of the log (fdatasync)", function: regexp.MustCompile(`unix\.Fdatasync$|guardedFile\)\.SyncData$|unix\.SyncFileRange$`)},
+	{name: "read from the socket", function: regexp.MustCompile(`^net\.\(\*conn\)\.Read$`)},
+	{name: "write answers to the socket", function: regexp.MustCompile(`^net\.\(\*conn\)\.Write$`)},
+	{name: "garbage collector", function: regexp.MustCompile(`^runtime\.(gcBgMarkWorker|gcAssistAlloc|bgsweep|bgscavenge|gcStart|mallocgc)`)},
+	{name: "leaf hash", function: regexp.MustCompile(`merkle\.HashKind\.Leaf$`), whole: true},
+	{name: "tree: nodes, root, tiles", function: regexp.MustCompile(`/committer/merkle\.`)},
+	{name: "compression of blocks", function: regexp.MustCompile(`klauspost/compress/s2\.`)},
+	{name: "checkpoint: rows, index tables", function: regexp.MustCompile(`/store\.\(\*(Store\)\.(Checkpoint|writeCheckpoint)|state\))|/committer\.\(\*Committer\)\.checkpoints`)},
+	{name: "flush and compaction", function: regexp.MustCompile(`pebble/v2\.\(\*DB\)\.(flush|compact|runCompaction|delete|obsolete|cleanup)|pebble/v2/internal/compact\.|pebble/v2\.\(\*cleanupManager`)},
+	{name: "log: batch, memtable, WAL", function: regexp.MustCompile(`cockroachdb/pebble|/store\.`)},
+	{name: "frames and shape of entries", function: regexp.MustCompile(`/ron-ledger/wire\.`)},
+	{name: "caveats", function: regexp.MustCompile(`capability\.|sidecar\.allowed$`)},
+	{name: "metrics", function: regexp.MustCompile(`prometheus|/sidecar\.\(\*(metrics|slowest)\)`)},
+	{name: "session: admission, records, answers", function: regexp.MustCompile(`/ron-ledger/sidecar\.`)},
+	{name: "idempotency", function: regexp.MustCompile(`/committer\.\(\*(ledger\)\.(repeated|lookUp|remember)|identityFilter)`)},
+	{name: "rules and balances", function: regexp.MustCompile(`/committer\.\(\*(ledger|accounts)`)},
+	{name: "committer: queue, batches, publishing", function: regexp.MustCompile(`/ron-ledger/committer\.`)},
+	{name: "scheduler of Go: wake, park, poll", function: regexp.MustCompile(`^runtime\.`)},
 }
 
 const otherStation = "everything else"
@@ -72,13 +73,18 @@ func attribute(traces string) map[string]time.Duration {
 
 // stationOf takes a stack, the innermost frame first.
 func stationOf(stack []string) string {
+	found := ""
 	for _, frame := range stack {
 		function := strings.TrimSuffix(frame, " (inline)")
 		for i := range stations[:len(stations)-1] {
-			if stations[i].function.MatchString(function) {
-				return stations[i].name
+			s := &stations[i]
+			if (found == "" || s.whole) && s.function.MatchString(function) {
+				found = s.name
 			}
 		}
+	}
+	if found != "" {
+		return found
 	}
 	if last := &stations[len(stations)-1]; last.function.MatchString(stack[len(stack)-1]) {
 		return last.name // nothing but the runtime
