@@ -32,6 +32,7 @@ var imports = map[string][]string{
 	"wire":                     {},
 	"wire/client":              {"wire", "committer/merkle"},
 	"wire/client/clienttest":   {"sidecar", "wire", "wire/client"},
+	"wire/client/writers":      {"wire", "wire/client", "committer/merkle"},
 	"committer/merkle":         {},
 	"store":                    {},
 	"committer":                {"wire", "store", "committer/merkle"},
@@ -42,9 +43,11 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/chaos", "tools/ledgerctl/intake", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/chaos":    {"wire/client", "wire/client/writers", "wire", "sidecar", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/intake":   {"wire"},
 	"tools/ledgerctl/screen":   {},
+	"tools/ledgerctl/spawn":    {"wire/client"},
 	"k8s/example":              {"wire/client", "wire"},
 }
 

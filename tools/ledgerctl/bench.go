@@ -75,7 +75,6 @@ func (a *app) benchCommand() *cobra.Command {
 		}
 		return a.bench(cmd.Context(), &p)
 	}
-	cmd.AddCommand(a.benchServerCommand())
 	return cmd
 }
 
@@ -107,13 +106,13 @@ func (a *app) bench(ctx context.Context, p *benchPlan) (err error) {
 	}
 	home, _ := a.homePath() // without one there is no certificate to find
 	if p.spawn {
-		server, err := spawnServer(ctx, p, a.stderr)
+		server, readyAfter, err := a.spawnSidecar(ctx, p.dir, p.node, p.cpuProfile)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, server.stop()) }()
-		b.options, home = server.options(), server.home
-		b.result.ReadyMs = server.readyAfter.Seconds() * 1e3
+		defer func() { err = errors.Join(err, server.Stop(), server.Remove()) }()
+		b.options, home = server.Client("ledgerctl bench"), server.Home
+		b.result.ReadyMs = readyAfter.Seconds() * 1e3
 	}
 	if err := b.run(ctx, home); err != nil {
 		return fmt.Errorf("bench: %w", err)
