@@ -32,10 +32,12 @@ lint:
     go vet -tags invariants ./...
     go vet -tags oracle ./...
     go vet -tags clients ./...
+    go vet -tags fleet ./sidecar/sidecartest
     go vet -tags mutations ./testing/mutations
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags clients ./sidecar/sidecartest
+    go run {{staticcheck}} -tags fleet ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # The race detector makes a sync.Pool drop at random, and everything slower: allocations and the time of a start are
@@ -126,6 +128,10 @@ interop:
 # the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
 prove ENTRIES="10000000":
     PROVE_ENTRIES={{ENTRIES}} go test ./sidecar -run '^$' -bench '^BenchmarkProve$' -benchtime 2s -timeout 60m
+
+# follow so many real sidecars with one monitor, and let some of them fork, roll back and fall silent (200 take some 6 GB of memory)
+fleet LEDGERS="200" INTERVAL="10s":
+    FLEET_LEDGERS={{LEDGERS}} FLEET_INTERVAL={{INTERVAL}} go test -tags fleet ./sidecar/sidecartest -run '^TestFleet$' -count 1 -timeout 10m -v
 
 # the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
 clients:

@@ -43,11 +43,16 @@ var imports = map[string][]string{
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/chaos", "tools/ledgerctl/intake", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/chaos", "tools/ledgerctl/fleet", "tools/ledgerctl/intake", "tools/ledgerctl/monitor", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/bench":    {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/chaos":    {"wire/client", "wire/client/writers", "wire", "sidecar", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/fleet":    {"committer/merkle", "tools/ledgerctl/monitor"},
 	"tools/ledgerctl/intake":   {"wire"},
+	"tools/ledgerctl/liar":     {"committer/merkle", "tools/ledgerctl/monitor"},
+	"tools/ledgerctl/monitor":  {"committer/merkle"},
+	"tools/ledgerctl/scrape":   {},
 	"tools/ledgerctl/screen":   {},
-	"tools/ledgerctl/spawn":    {"wire/client"},
+	"tools/ledgerctl/spawn":    {"wire/client", "sidecar"},
 	"k8s/example":              {"wire/client", "wire"},
 }
 

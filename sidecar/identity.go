@@ -128,7 +128,7 @@ func (h *home) token(c *Config, id *Identity, logID [16]byte) error {
 		id.OwnToken, err = mintOwn(id.Keyring, logID)
 		return err
 	}
-	path := h.path(tokenFile)
+	path := h.path(TokenFile)
 	text, err := peercred.ReadPrivate(path, secretBytesMax)
 	switch {
 	case err == nil && isFor(text, logID):

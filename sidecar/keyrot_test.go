@@ -25,7 +25,7 @@ import (
 func TestRotOfKeys(t *testing.T) {
 	c := macronodeConfig(t)
 	h, good := mustStartHome(t, c)
-	goodToken, err := os.ReadFile(h.path(tokenFile))
+	goodToken, err := os.ReadFile(h.path(TokenFile))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestRotOfKeys(t *testing.T) {
 	if simSetting(t, "BITROT_STRIDE", 0) == 1 {
 		bits = 8
 	}
-	for _, name := range []string{keyringFile, nodeKeyFile, vkeyFile, certFile, certKeyFile, tokenFile} {
+	for _, name := range []string{keyringFile, nodeKeyFile, vkeyFile, certFile, certKeyFile, TokenFile} {
 		t.Run(name, func(t *testing.T) {
 			path := h.path(name)
 			info, err := os.Stat(path)
@@ -65,7 +65,7 @@ func TestRotOfKeys(t *testing.T) {
 			}
 			put(whole)
 			t.Logf("%s: %d bytes, %d flips: %s", name, len(whole), len(whole)*bits, counts(found))
-			if name != vkeyFile && name != tokenFile && found["refused"] == 0 {
+			if name != vkeyFile && name != TokenFile && found["refused"] == 0 {
 				t.Error("no flip was refused: the test has tested nothing")
 			}
 		})
@@ -97,8 +97,8 @@ func judgeKeys(h *home, name string, id, good *Identity, goodToken []byte, err e
 	case !slices.EqualFunc(id.Certificate.Certificate, good.Certificate.Certificate, bytes.Equal):
 		return "silent", errors.New("another certificate")
 	}
-	text, err := os.ReadFile(h.path(tokenFile))
-	if err != nil || name != tokenFile || bytes.Equal(text, goodToken) {
+	text, err := os.ReadFile(h.path(TokenFile))
+	if err != nil || name != TokenFile || bytes.Equal(text, goodToken) {
 		return "harmless", err
 	}
 	token, err := capability.ParseToken(strings.TrimSuffix(string(text), "\n"))

@@ -108,9 +108,6 @@ func (a *app) checkChaos(o *chaos.Options) error {
 
 // chaos attacks and prints the verdict.
 func (a *app) chaos(ctx context.Context, o *chaos.Options, namespaced bool) (err error) {
-	if o.Command, err = serveCommandLine(); err != nil {
-		return err
-	}
 	if namespaced {
 		remove, err := ownDisk(o)
 		defer remove()

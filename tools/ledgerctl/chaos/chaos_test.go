@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"errors"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,21 +12,17 @@ import (
 	"testing"
 	"time"
 
-	"github.com/rustyonions/ron-ledger/sidecar"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/spawn"
 	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
-// serveWord makes this binary the sidecar, as `ledgerctl serve` is.
-const serveWord = "serve"
-
+// TestMain makes this binary the sidecar where it is asked to be.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == serveWord {
-		ctx, cancel := context.WithCancel(context.Background())
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			cancel()
-		}()
-		os.Exit(sidecar.Main(ctx, os.Args[2:]))
+	if words := len(spawn.Command); len(os.Args) > words && slices.Equal(os.Args[1:1+words], spawn.Command) {
+		if err := spawn.Serve(context.Background(), os.Stdin, "", os.Args[slices.Index(os.Args, "--")+1:]); err != nil {
+			os.Exit(1)
+		}
+		return
 	}
 	os.Exit(m.Run())
 }
@@ -37,7 +32,7 @@ func options(t *testing.T) Options {
 	t.Helper()
 	o := Options{
 		Dir: t.TempDir(), Duration: DurationMin, Within: 30 * time.Second, Seed: rand.Uint64N(1 << 32),
-		Command: []string{os.Args[0], serveWord}, Stderr: os.Stderr,
+		Stderr: os.Stderr,
 	}
 	if n, err := strconv.Atoi(os.Getenv("CHAOS_SECONDS")); err == nil {
 		o.Duration = time.Duration(n) * time.Second
@@ -137,8 +132,7 @@ func TestVerdictFails(t *testing.T) {
 				return err
 			}
 			r.options.Within = 2 * time.Second
-			_, err := r.server.Start(ctx)
-			return err
+			return r.server.Start(ctx)
 		}
 	}
 	for _, row := range []struct {

@@ -31,7 +31,7 @@ func doKill(ctx context.Context, r *run) error {
 		since := time.Now()
 		r.server.Kill()
 		kills++
-		if _, err := r.server.Start(ctx); err != nil {
+		if err := r.server.Start(ctx); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}

@@ -26,7 +26,6 @@ type Options struct {
 	Duration time.Duration // of the attack, in Durations
 	Within   time.Duration // how long a recovery may take, and at the end what is still to be answered
 	Seed     uint64        // of the writers and of the attack's moments
-	Command  []string      // what starts a sidecar; its flags follow
 	Stderr   io.Writer     // takes the log of the sidecar, at level error
 	Progress func(Progress)
 	OwnDisk  bool // disk-fill: Dir is on a file system that nobody else uses
@@ -84,7 +83,7 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 
 // newRun makes the home of the sidecar, and configures it.
 func newRun(o Options, a *attack) (*run, error) {
-	server, err := spawn.New(spawn.Options{Dir: o.Dir, Name: "chaos", Command: o.Command, Stderr: o.Stderr, Env: ownEnvironment()})
+	server, err := spawn.New(spawn.Options{Dir: o.Dir, Stderr: o.Stderr, Env: ownEnvironment()})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +92,7 @@ func newRun(o Options, a *attack) (*run, error) {
 		report: Report{Attack: a.name, Resume: o.Resume, Seed: o.Seed, Within: o.Within.Seconds()},
 	}
 	r.writers.Pause = writerPause
-	server.Flags = []string{"--profile", "macronode", "--https", "127.0.0.1:0", "--log-level", "error", "--config", r.configFile()}
+	server.Args = []string{"--profile", "macronode", "--https", "127.0.0.1:0", "--log-level", "error", "--config", r.configFile()}
 	if err := r.configure(a.config); err != nil {
 		return nil, errors.Join(err, server.Remove())
 	}
@@ -122,7 +121,7 @@ func (r *run) configure(text string) error {
 
 // attack starts the sidecar and the writers, lets the attack do its worst, and judges what is left.
 func (r *run) attack(ctx context.Context, a *attack) error {
-	if _, err := r.server.Start(ctx); err != nil {
+	if err := r.server.Start(ctx); err != nil {
 		return err
 	}
 	r.figures = newFigures(r.server.Client("ledgerctl chaos"), a.moved)

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -47,7 +48,7 @@ func doSlowloris(ctx context.Context, r *run) error {
 	}
 	attacking, end := r.lasting(ctx)
 	defer end()
-	socket := filepath.Join(r.server.Home, "ledger.sock")
+	socket := filepath.Join(r.server.Home, sidecar.SocketFile)
 	kinds := []struct {
 		behave func(context.Context, net.Conn)
 		count  int

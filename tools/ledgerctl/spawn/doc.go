@@ -1,5 +1,6 @@
-// Package spawn holds a sidecar as a child. It takes from bench and chaos how the program is started, makes a home for
-// it in a scratch folder, and hands back a process that they can stop, kill and start again on that home.
+// Spawn runs a sidecar in a process of its own, for as long as whoever started it lives. It takes the folder for its
+// home and flags of ron-ledgerd, starts the same program again, and hands out how to reach it. It can be killed and started
+// again on that home, until the home is removed.
 //
-// The child ends when its standard input does, and so with its parent, however that ends.
+// The process ends with its stdin, so that one whose parent was killed does not stay behind.
 package spawn
