@@ -75,6 +75,10 @@ mounts CUTS=env("POWER_CUTS", "100"):
 mutations WHICH="all":
     MUTATIONS='{{WHICH}}' go test -tags mutations ./testing/mutations -run '^TestMutations' -count 1 -timeout 120m -v
 
+# let each attack of `ledgerctl chaos` do its worst to a sidecar of its own for so many seconds, and demand its verdict
+chaos SECONDS="10":
+    CHAOS_SECONDS={{SECONDS}} go test ./tools/ledgerctl/chaos -run '^TestChaos$' -count 1 -timeout 30m -v
+
 # make the golden homes that are named in golden_test.go and missing, once for a release
 golden-homes:
     GOLDEN_HOMES=make go test ./sidecar/sidecartest -run '^TestGoldenHomes' -count 1 -timeout 10m -v
@@ -244,9 +248,11 @@ monitoring:
         { echo "prometheus and promtool cannot be installed here: they are a package of Debian, or see https://prometheus.io/download" >&2; exit 1; }
     export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go test -count 1 -timeout 10m -run '^TestMonitoring' -v .
 
-# the documents: links, recipes, commands
+# the documents: links, recipes, and every example of README and docs carried out; installs python3, nodejs, curl (Debian) where they are missing
 docs:
-    go test -run '^TestDocs' -count 1 -v .
+    @missing=(); for tool in python3 node curl; do command -v $tool >/dev/null || missing+=(${tool/%node/nodejs}); done; \
+        [ ${#missing[@]} = 0 ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; }
+    DOCS=all go test -run '^TestDocs' -count 1 -timeout 10m -v .
 
 # all that is asked of a change before it is merged
 ci:
