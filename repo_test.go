@@ -27,25 +27,28 @@ const module = "github.com/rustyonions/ron-ledger"
 // imports says which packages of this module each of them may import; all marks
 // those that may import any. It is the table of docs/DESIGN.md, "Packages".
 var imports = map[string][]string{
-	"peercred":                 {},
-	"peercred/capability":      {},
-	"wire":                     {},
-	"wire/client":              {"wire", "committer/merkle"},
-	"wire/client/clienttest":   {"sidecar", "wire", "wire/client"},
-	"committer/merkle":         {},
-	"store":                    {},
-	"committer":                {"wire", "store", "committer/merkle"},
-	"committer/audit":          {"wire", "store", "committer/merkle"},
-	"archive":                  {"store", "committer/merkle"},
-	"configs":                  {},
-	"sidecar":                  {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "configs"},
-	"sidecar/ron-ledgerd":      {"sidecar"},
-	"sidecar/sidecartest":      {all},
-	"testing/performance/perf": {"wire/client", "wire"},
-	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
-	"tools/ledgerctl/intake":   {"wire"},
-	"tools/ledgerctl/screen":   {},
-	"k8s/example":              {"wire/client", "wire"},
+	"peercred":                      {},
+	"peercred/capability":           {},
+	"wire":                          {},
+	"wire/client":                   {"wire", "committer/merkle"},
+	"wire/client/clienttest":        {"sidecar", "wire", "wire/client"},
+	"committer/merkle":              {},
+	"store":                         {},
+	"committer":                     {"wire", "store", "committer/merkle"},
+	"committer/audit":               {"wire", "store", "committer/merkle"},
+	"archive":                       {"store", "committer/merkle"},
+	"archive/bucket":                {"store"},
+	"archive/bucket/fakes3":         {},
+	"archive/bucket/fakes3/serves3": {"archive/bucket/fakes3"},
+	"configs":                       {},
+	"sidecar":                       {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "archive/bucket", "configs"},
+	"sidecar/ron-ledgerd":           {"sidecar"},
+	"sidecar/sidecartest":           {all},
+	"testing/performance/perf":      {"wire/client", "wire"},
+	"tools/ledgerctl":               {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/intake", "tools/ledgerctl/screen"},
+	"tools/ledgerctl/intake":        {"wire"},
+	"tools/ledgerctl/screen":        {},
+	"k8s/example":                   {"wire/client", "wire"},
 }
 
 const all = "*"
@@ -57,6 +60,7 @@ var confined = []struct {
 	why    string
 }{
 	{"github.com/cockroachdb/pebble", []string{"store"}, "the store is the one place that knows Pebble"},
+	{"github.com/aws", []string{"archive/bucket"}, "the bucket is the one place that knows an object store's client"},
 	{"golang.org/x/sys/unix", []string{"peercred", "store"}, "system calls are made by peercred, and by store for free disk space"},
 }
 
