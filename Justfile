@@ -32,10 +32,12 @@ lint:
     go vet -tags invariants ./...
     go vet -tags oracle ./...
     go vet -tags clients ./...
+    go vet -tags fleet ./sidecar/sidecartest
     go vet -tags mutations ./testing/mutations
     go run {{staticcheck}} ./...
     go run {{staticcheck}} -tags oracle ./sidecar/sidecartest
     go run {{staticcheck}} -tags clients ./sidecar/sidecartest
+    go run {{staticcheck}} -tags fleet ./sidecar/sidecartest
     go run {{staticcheck}} -tags invariants ./...
 
 # The race detector makes a sync.Pool drop at random, and everything slower: allocations and the time of a start are
@@ -81,9 +83,9 @@ golden-homes:
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
     MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
 
-# let every file operation of a run fail in every way, and crash behind each (some 15 minutes)
-faults:
-    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults' -count 1 -timeout 60m -v
+# let every file operation of a run fail in every way, and crash behind each (some 20 minutes), or in those ways whose names contain INCIDENT
+faults INCIDENT="":
+    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults/{{INCIDENT}}' -count 1 -timeout 60m -v
 
 # book so many entries beside an archive and snapshots, restore them, and say how long it takes
 restore ENTRIES="1000000":
@@ -145,6 +147,10 @@ interop:
 # the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
 prove ENTRIES="10000000":
     PROVE_ENTRIES={{ENTRIES}} go test ./sidecar -run '^$' -bench '^BenchmarkProve$' -benchtime 2s -timeout 60m
+
+# follow so many real sidecars with one monitor, and let some of them fork, roll back and fall silent (200 take some 6 GB of memory)
+fleet LEDGERS="200" INTERVAL="10s":
+    FLEET_LEDGERS={{LEDGERS}} FLEET_INTERVAL={{INTERVAL}} go test -tags fleet ./sidecar/sidecartest -run '^TestFleet$' -count 1 -timeout 10m -v
 
 # the clients in other languages: types, golden vectors, behaviour, a short torture; installs python3, mypy, nodejs (Debian), typescript (npm)
 clients:
@@ -209,6 +215,15 @@ peers *FLAGS:
     cd testing/performance/peers && go build -o ../../../out/perf/peers \
         -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
+
+# what requests wait without a scrub and beside one that never pauses, so many seconds each; needs a quiet machine
+scrub-latency SECONDS="20" *FLAGS="--profile macronode":
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
+    for interval in 0s 1s 0s 1s; do \
+        echo "scrub.interval $interval"; \
+        RON_LEDGER_SCRUB_INTERVAL=$interval out/perf/ledgerctl bench --spawn --dir out/perf --duration {{SECONDS}}s {{FLAGS}} || echo "a service level was missed"; \
+    done
 
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
 flame *FLAGS="--profile macronode":

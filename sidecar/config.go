@@ -258,14 +258,18 @@ func Defaults(profile string) *Config {
 
 func seconds(n int) Duration { return Duration(time.Duration(n) * time.Second) }
 
+// Names of the files in a home that its clients need.
+const (
+	SocketFile = "ledger.sock" // unless uds.path says otherwise
+	TokenFile  = "token"       // a token with every right
+)
+
 // Names of the files in a home, beside those of the store.
 const (
-	socketFile  = "ledger.sock"
 	lockFile    = "lock"
 	keyringFile = "keyring"
 	nodeKeyFile = "node.key"
 	vkeyFile    = "node.vkey"
-	tokenFile   = "token"
 	certFile    = "tls.crt"
 	certKeyFile = "tls.key"
 )
@@ -278,7 +282,7 @@ func (c *Config) inHome(configured, name string) string {
 }
 
 // socketPath returns uds.path, or what it is by default.
-func (c *Config) socketPath() string { return c.inHome(c.UDS.Path, socketFile) }
+func (c *Config) socketPath() string { return c.inHome(c.UDS.Path, SocketFile) }
 
 // logID returns the log id for a ledger that is created; zero = random.
 func (c *Config) logID() (id [16]byte, err error) {

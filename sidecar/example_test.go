@@ -29,7 +29,7 @@ func ExampleRun() {
 	stopped := make(chan error, 1)
 	go func() { stopped <- sidecar.Run(ctx, config) }()
 
-	fmt.Println(mint(ctx, filepath.Join(config.Home, "ledger.sock")))
+	fmt.Println(mint(ctx, filepath.Join(config.Home, sidecar.SocketFile)))
 	stop()
 	fmt.Println("stopped:", <-stopped)
 	// Output:

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -112,6 +113,11 @@ func TestRootsNamesWhatIsWrong(t *testing.T) {
 		{"wait=-1s", "parameter wait"},
 		{"proof=yes", "parameter proof is \"yes\": it has to be 0 or 1"},
 		{"since=4&proof=1", "parameter since is 4: with proof it has to be a size that the tree has had, and it has 3"},
+		{"to=4", "parameter to is 4: it has to be a size that the tree has had, and it has 3"},
+		{"to=0", "parameter to is \"0\": it has to be a tree size above 0"},
+		{"since=2&to=1", "parameter to is a size from since on"},
+		{"to=1&stable=1", "parameter to"},
+		{"to=1&wait=1s", "parameter to"},
 		{"since=1&since=2", "parameter since is given 2 times"},
 		{"sinse=1", `unknown parameter "sinse"`},
 		{"since=1&x", `unknown parameter "x"`},
@@ -187,6 +193,35 @@ func TestRemoteReader(t *testing.T) {
 	}
 	if kind := plain.header.Get("Content-Type"); kind != "text/plain; charset=utf-8" {
 		t.Errorf("its type is %s", kind)
+	}
+}
+
+// With to the roots and the proof end at any size that the tree has had.
+func TestRootsUpToASize(t *testing.T) {
+	o := newOuter(t, nil)
+	o.commit(300)
+	whole := parseRoots(t, o.get("GET", "/roots?limit=10000").body)
+	at := func(size uint64) merkle.Hash {
+		root, err := o.roots.prover.RootAt(size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return root
+	}
+	for _, ends := range [][2]uint64{{1, 2}, {17, 256}, {100, 299}, {5, 300}, {300, 300}, {0, 77}} {
+		a := parseRoots(t, o.get("GET", fmt.Sprintf("/roots?limit=10000&proof=1&since=%d&to=%d", ends[0], ends[1])).body)
+		if err := merkle.VerifyConsistency(o.hash, ends[0], at(ends[0]), ends[1], at(ends[1]), a.Consistency); err != nil {
+			t.Errorf("from %d to %d: %v", ends[0], ends[1], err)
+		}
+		want, next := 0, ends[0]
+		for _, root := range whole.Roots {
+			if root.Seq > ends[0] && root.Seq <= ends[1] {
+				want, next = want+1, root.Seq
+			}
+		}
+		if len(a.Roots) != want || a.Next != next || a.Checkpoint != whole.Checkpoint {
+			t.Errorf("from %d to %d: %d roots and next %d, want %d and %d", ends[0], ends[1], len(a.Roots), a.Next, want, next)
+		}
 	}
 }
 

@@ -28,6 +28,8 @@ type rootsQuery struct {
 	proof bool
 	// stable asks for the slow series: the answer ends at its newest checkpoint.
 	stable bool
+	// to is the size at which roots and proof end, 0 = that of the checkpoint.
+	to uint64
 }
 
 // parseRootsQuery reads the parameters. An error names the one that is unknown,
@@ -48,6 +50,9 @@ func parseRootsQuery(raw string) (q rootsQuery, err error) {
 	}
 	if q.stable && q.wait > 0 {
 		return q, errors.New("parameter wait is not for stable=1: what is stable changes every checkpoint.publish_interval")
+	}
+	if q.to > 0 && (q.stable || q.wait > 0 || q.to < q.since) {
+		return q, errors.New("parameter to is a size from since on, and for neither wait nor stable")
 	}
 	return q, nil
 }
@@ -76,8 +81,14 @@ func (q *rootsQuery) set(name, text string) (err error) {
 	case "stable":
 		q.stable, err = zeroOrOne(text)
 		want = "0 or 1"
+	case "to":
+		q.to, err = strconv.ParseUint(text, 10, 63)
+		if err == nil && q.to == 0 {
+			err = errors.New("zero")
+		}
+		want = "a tree size above 0: a decimal number"
 	default:
-		return fmt.Errorf("unknown parameter %.40q: there are since, limit, wait, proof and stable", name)
+		return fmt.Errorf("unknown parameter %.40q: there are since, to, limit, wait, proof and stable", name)
 	}
 	if err != nil {
 		return fmt.Errorf("parameter %s is %.40q: it has to be %s", name, text, want)
@@ -92,7 +103,7 @@ func zeroOrOne(text string) (bool, error) {
 	return text == "1", nil
 }
 
-// serveRoots answers GET /roots?since=N&limit=K&wait=30s&proof=1&stable=1, all of it optional:
+// serveRoots answers GET /roots?since=N&to=M&limit=K&wait=30s&proof=1&stable=1, all of it optional:
 //
 //	{"roots":[{"seq":1031,"root":"hex","ts":1728794183999}],"next":1031,
 //	 "oldest":1,"checkpoint":"…","consistency":["hex",…]}
@@ -106,8 +117,8 @@ func zeroOrOne(text string) (bool, error) {
 // the first root is simply the oldest that is kept. A wait ends early when the
 // sidecar stops. With stable the checkpoint is the newest one of the slow series, and
 // nothing beyond it is told: all who ask within checkpoint.publish_interval get the
-// same. The answer to a question changes only with the head, which is
-// its ETag.
+// same. With to the roots and the proof end at that size, which has to be one that the
+// tree has had. The answer to a question changes only with the head, which is its ETag.
 func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 	q, err := parseRootsQuery(r.URL.RawQuery)
 	if err != nil {
@@ -121,6 +132,10 @@ func (h *httpsServer) serveRoots(w http.ResponseWriter, r *http.Request) {
 	}
 	if q.proof && q.since > head.Size {
 		problem(w, http.StatusBadRequest, fmt.Sprintf("parameter since is %d: with proof it has to be a size that the tree has had, and it has %d", q.since, head.Size))
+		return
+	}
+	if q.to > head.Size {
+		problem(w, http.StatusBadRequest, fmt.Sprintf("parameter to is %d: it has to be a size that the tree has had, and it has %d", q.to, head.Size))
 		return
 	}
 	plain := prefersText(r.Header.Values("Accept"))
@@ -175,14 +190,33 @@ func (h *httpsServer) rootsBody(head *committer.Head, signed signedCheckpoint, q
 	if err != nil {
 		return nil, "", err
 	}
+	end := page.Size
+	if q.to > 0 {
+		end = q.to
+		page.endAt(q.to, q.since)
+	}
 	var proof []merkle.Hash
 	if q.proof {
-		if proof, err = h.roots.prover.ConsistencyProof(q.since, page.Size); err != nil {
+		if proof, err = h.roots.prover.ConsistencyProof(q.since, end); err != nil {
 			return nil, "", fmt.Errorf("prove consistency: %w", err)
 		}
 	}
 	body, err = page.appendJSON(nil, proof, q.proof)
 	return body, "application/json", err
+}
+
+// endAt takes away the roots of greater sizes.
+func (p *rootsPage) endAt(size, since uint64) {
+	for i := range p.Roots {
+		if p.Roots[i].Seq > size {
+			p.Roots = p.Roots[:i]
+			break
+		}
+	}
+	p.Next = since
+	if n := len(p.Roots); n > 0 {
+		p.Next = p.Roots[n-1].Seq
+	}
 }
 
 // appendJSON appends the answer. Roots are appended by hand: a page can hold 10,000.

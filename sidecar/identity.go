@@ -111,7 +111,7 @@ func (h *home) loadRevocations(c *Config, id *Identity) error {
 		return missing(err, "keys.revocations names it: make an empty one where nothing is revoked")
 	}
 	if id.Revocations, err = capability.ParseRevocations(text); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w: mend the line, or restore the file", path, err)
 	}
 	return nil
 }
@@ -128,7 +128,7 @@ func (h *home) token(c *Config, id *Identity, logID [16]byte) error {
 		id.OwnToken, err = mintOwn(id.Keyring, logID)
 		return err
 	}
-	path := h.path(tokenFile)
+	path := h.path(TokenFile)
 	text, err := peercred.ReadPrivate(path, secretBytesMax)
 	switch {
 	case err == nil && isFor(text, logID):
@@ -199,7 +199,10 @@ func (h *home) certificate(c *Config, id *Identity) (err error) {
 			return fmt.Errorf("load certificate: %w", err)
 		}
 	}
-	id.Certificate, err = loadCertificate(id.certFile, id.keyFile)
+	if h.durable {
+		id.seen.path = h.path(seenFile)
+	}
+	id.Certificate, err = loadCertificate(id.certFile, id.keyFile, id.seen)
 	return err
 }
 

@@ -153,7 +153,7 @@ func (w *simWorld) ledger(crashes int) error {
 	network := &simNet{random: rand.New(rand.NewPCG(w.Uint64(), 1)), open: map[*simConn]struct{}{}, out: &w.out}
 	load := sidecartest.NewLoad(w.Uint64(), 1+w.IntN(4))
 	load.Dial = func(ctx context.Context) (*client.Client, error) {
-		return client.Dial(ctx, client.Options{Dial: network.dial, TokenFile: filepath.Join(w.home, tokenFile), Name: "simulated"})
+		return client.Dial(ctx, client.Options{Dial: network.dial, TokenFile: filepath.Join(w.home, TokenFile), Name: "simulated"})
 	}
 	for range 6 + w.IntN(10) {
 		if w.out.Crashes >= crashes {

@@ -116,11 +116,12 @@ func TestPrometheusRule(t *testing.T) {
 	}
 }
 
-// metricNames are the names that the golden list of the sidecar knows, with those of the series of histograms.
+// metricNames are the names that the golden lists of the sidecar and of ledgerctl fleet know, with those of the series of
+// histograms.
 func metricNames(t *testing.T) map[string]bool {
 	t.Helper()
 	known := map[string]bool{"up": true, "ALERTS": true}
-	for line := range strings.Lines(read(t, "../../sidecar/testdata/metrics.txt")) {
+	for line := range strings.Lines(read(t, "../../sidecar/testdata/metrics.txt") + read(t, "../../tools/ledgerctl/fleet/testdata/metrics.txt")) {
 		words := strings.Fields(line)
 		known[words[0]] = true
 		if words[1] == "histogram" || words[1] == "summary" {

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
 )
 
 const compareHelp = `Compare reads the states of monitors that stand in different places. A server that shows
@@ -27,7 +28,7 @@ func (a *app) compareCommand() *cobra.Command {
 		Example: "  ledgerctl monitor compare --key node.vkey eu.checkpoint us.checkpoint",
 		Args:    between(2, 64),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			k, err := newLedgerKey(key)
+			k, err := readLedgerKey(key)
 			if err != nil {
 				return err
 			}
@@ -59,17 +60,17 @@ type seenState struct {
 	path string
 	note []byte
 	merkle.Checkpoint
-	watcher *watcher // known goes on from the checkpoint
+	watcher *monitor.Watcher // Known goes on from the checkpoint
 }
 
-func readStates(key *ledgerKey, paths []string) (states []*seenState, err error) {
+func readStates(key *monitor.Key, paths []string) (states []*seenState, err error) {
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return nil, fmt.Errorf("read a state: %w", err)
 		}
 		s := &seenState{path: path, note: text}
-		if s.Checkpoint, err = key.open(text); err != nil {
+		if s.Checkpoint, err = key.Open(text); err != nil {
 			return nil, fmt.Errorf("read the state %s: %w", path, err)
 		}
 		states = append(states, s)
@@ -116,7 +117,7 @@ func (a *app) meet(ctx context.Context, states []*seenState, address, key, ca st
 		if err != nil {
 			return err
 		}
-		defer w.http.CloseIdleConnections()
+		defer w.HTTP.CloseIdleConnections()
 		s.watcher = w
 	}
 	for range meetTries {
@@ -125,7 +126,7 @@ func (a *app) meet(ctx context.Context, states []*seenState, address, key, ca st
 				return err
 			}
 		}
-		if together(func(s *seenState) uint64 { return s.watcher.known.Size }) {
+		if together(func(s *seenState) uint64 { return s.watcher.Known.Size }) {
 			return a.sameEnds(states)
 		}
 	}
@@ -135,21 +136,21 @@ func (a *app) meet(ctx context.Context, states []*seenState, address, key, ca st
 // sameEnds compares where the states were led to.
 func (a *app) sameEnds(states []*seenState) error {
 	for _, s := range states {
-		s.Checkpoint = s.watcher.known
+		s.Checkpoint = s.watcher.Known
 	}
 	return a.sameSizes(states)
 }
 
 // lead takes what the server proves to go on from the state.
 func (s *seenState) lead(ctx context.Context) error {
-	page, newest, err := s.watcher.proven(ctx)
-	var refuted *alarm
+	note, newest, err := s.watcher.Proven(ctx)
+	var refuted *monitor.Alarm
 	if errors.As(err, &refuted) {
 		return refutedError{fmt.Errorf("%s: %w", s.path, err)}
 	}
 	if err != nil {
 		return err
 	}
-	s.watcher.known, s.note = newest, []byte(page.Checkpoint)
+	s.watcher.Known, s.note = newest, note
 	return nil
 }

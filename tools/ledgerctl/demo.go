@@ -57,7 +57,7 @@ func (a *app) demo(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, s.Close(stopping))
 	}()
-	own := &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: os.Getenv, socket: s.Socket(), tokenFile: filepath.Join(home, tokenFile)}
+	own := &app{stdin: a.stdin, stdout: a.stdout, stderr: a.stderr, env: os.Getenv, socket: s.Socket(), tokenFile: filepath.Join(home, sidecar.TokenFile)}
 	fmt.Fprintf(a.stdout, "A sidecar runs in %s. Sending 2,000 transactions to it:\n\n", home)
 	return own.demoWith(ctx, s.HTTPSAddr(), filepath.Join(home, "tls.crt"))
 }

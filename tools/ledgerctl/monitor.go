@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
 )
 
 type monitorFlags struct {
@@ -77,15 +80,48 @@ func (a *app) monitorCommand() *cobra.Command {
 	return cmd
 }
 
+// newWatcher watches the ledger at an address, from the state in a file on, which it keeps.
+func newWatcher(address, key, ca, state string) (*monitor.Watcher, error) {
+	ledger, err := readLedgerKey(key)
+	if err != nil {
+		return nil, err
+	}
+	base, h, err := rootsOverHTTPS(address, ca)
+	if err != nil {
+		return nil, err
+	}
+	w := &monitor.Watcher{HTTP: h, Address: *base, Key: ledger, Since: time.Now(), Save: func(note []byte) error {
+		if err := writeWhole(state, note); err != nil {
+			return fmt.Errorf("write --state: %w", err)
+		}
+		return nil
+	}}
+	note, err := os.ReadFile(state)
+	if errors.Is(err, fs.ErrNotExist) {
+		return w, nil
+	}
+	since := w.Since
+	if info, err := os.Stat(state); err == nil {
+		since = info.ModTime()
+	}
+	if err == nil {
+		err = w.Resume(note, since)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read --state: %w", err)
+	}
+	return w, nil
+}
+
 func (a *app) monitor(ctx context.Context, f *monitorFlags) error {
 	w, err := newWatcher(f.url, f.key, f.ca, f.state)
 	if err != nil {
 		return err
 	}
-	defer w.http.CloseIdleConnections()
+	defer w.HTTP.CloseIdleConnections()
 	m := &monitoring{app: a, flags: f, watcher: w}
 	for {
-		err := w.look(ctx)
+		err := w.Look(ctx)
 		if ctx.Err() != nil && !f.once {
 			return nil // the way to end it
 		}
@@ -104,30 +140,30 @@ func (a *app) monitor(ctx context.Context, f *monitorFlags) error {
 type monitoring struct {
 	app     *app
 	flags   *monitorFlags
-	watcher *watcher
+	watcher *monitor.Watcher
 	printed merkle.Checkpoint
-	counted watchMetrics
+	counted monitor.Figures
 	stale   bool // it is, and that was told
 }
 
 // looked tells what one look has brought, and whether that is the end.
 func (m *monitoring) looked(ctx context.Context, err error) (ended bool, _ error) {
-	var refuted *alarm
+	var refuted *monitor.Alarm
 	if err == nil {
 		err = m.print()
 	}
-	m.counted.look(err, time.Now())
+	m.counted.Looked(err, time.Now())
 	if !errors.As(err, &refuted) {
 		refuted = m.freshness()
 	} else {
 		m.stale = false
 	}
 	if refuted != nil {
-		m.counted.raise(refuted)
+		m.counted.Raised(refuted.Kind)
 	}
-	err = errors.Join(err, m.counted.write(m.flags.metrics, m.watcher))
+	err = errors.Join(err, m.writeMetrics())
 	switch {
-	case refuted != nil && refuted.kind == alarmStale:
+	case refuted != nil && refuted.Kind == monitor.Stale:
 		if !m.stale {
 			m.stale = true
 			fmt.Fprintf(m.app.stderr, "ledgerctl: %v\n", refuted)
@@ -137,7 +173,7 @@ func (m *monitoring) looked(ctx context.Context, err error) (ended bool, _ error
 			return true, errors.Join(errStale, err)
 		}
 	case refuted != nil:
-		return true, refutedError{errors.Join(err, m.watcher.keep(refuted), m.run(ctx, refuted))}
+		return true, refutedError{errors.Join(err, m.keep(refuted), m.run(ctx, refuted))}
 	}
 	if m.flags.once {
 		return true, err
@@ -152,30 +188,43 @@ func (m *monitoring) looked(ctx context.Context, err error) (ended bool, _ error
 var errStale = errors.New("nothing newer was published")
 
 // freshness returns the alarm that nothing new comes, or nil.
-func (m *monitoring) freshness() *alarm {
+func (m *monitoring) freshness() *monitor.Alarm {
 	w := m.watcher
-	age := time.Since(w.since)
+	age := time.Since(w.Since)
 	if m.flags.maxAge == 0 || age <= m.flags.maxAge {
 		m.stale = false
 		return nil
 	}
-	return &alarm{kind: alarmStale, seen: w.known, err: fmt.Errorf("%s has published nothing newer than size %d for %v: it stands still, cannot be reached, or withholds",
-		w.address.Host, w.known.Size, age.Round(time.Second))}
+	return &monitor.Alarm{Kind: monitor.Stale, Seen: w.Known, Err: fmt.Errorf("%s has published nothing newer than size %d for %v: it stands still, cannot be reached, or withholds",
+		w.Address.Host, w.Known.Size, age.Round(time.Second))}
+}
+
+// writeMetrics replaces the file of --metrics.
+func (m *monitoring) writeMetrics() error {
+	if m.flags.metrics == "" {
+		return nil
+	}
+	w := m.watcher
+	m.counted.URL, m.counted.Size, m.counted.Since = w.Address.String(), w.Known.Size, w.Since
+	if err := writeWhole(m.flags.metrics, monitor.AppendMetrics(nil, []monitor.Figures{m.counted})); err != nil {
+		return fmt.Errorf("write --metrics: %w", err)
+	}
+	return nil
 }
 
 // print prints the newest checkpoint when it has changed.
 func (m *monitoring) print() error {
 	w := m.watcher
-	if w.known == m.printed && w.looks > 1 {
+	if w.Known == m.printed && w.Looks > 1 {
 		return nil
 	}
-	if m.printed.Origin != "" && w.known.Origin != m.printed.Origin {
-		fmt.Fprintf(m.app.stderr, "ledgerctl: a new epoch: %s goes on as %s; all that was seen before is in it\n", m.printed.Origin, w.known.Origin)
+	if m.printed.Origin != "" && w.Known.Origin != m.printed.Origin {
+		fmt.Fprintf(m.app.stderr, "ledgerctl: a new epoch: %s goes on as %s; all that was seen before is in it\n", m.printed.Origin, w.Known.Origin)
 	}
-	m.printed = w.known
+	m.printed = w.Known
 	if m.app.json {
-		return printJSON(m.app.stdout, rootJSON{Seq: w.known.Size, Root: w.known.Root.String(), TS: time.Now().UnixMilli()})
+		return printJSON(m.app.stdout, rootJSON{Seq: w.Known.Size, Root: w.Known.Root.String(), TS: time.Now().UnixMilli()})
 	}
-	_, err := fmt.Fprintf(m.app.stdout, "%8d  %v  %s\n", w.known.Size, w.known.Root, w.known.Origin)
+	_, err := fmt.Fprintf(m.app.stdout, "%8d  %v  %s\n", w.Known.Size, w.Known.Root, w.Known.Origin)
 	return err
 }

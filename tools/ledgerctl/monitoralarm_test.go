@@ -12,27 +12,14 @@ import (
 	"time"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
 )
-
-// epochOf returns the server of the same ledger in a later epoch: the same key under
-// another log id.
-func epochOf(t *testing.T, l *liar, id byte) *liar {
-	t.Helper()
-	private := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
-	signer, err := merkle.NewSigner(merkle.Origin("test", merkle.LogID{id}, l.kind), private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	later := *l
-	later.signer = signer
-	return &later
-}
 
 // monitorArgs runs ledgerctl monitor with more flags.
 func (w *watched) monitor(args ...string) (status int, said string) {
 	var stdout, stderr strings.Builder
 	a := &app{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, env: func(string) string { return "" }}
-	status = a.run(w.t.Context(), append([]string{"monitor", "--url", w.url, "--ca", w.ca, "--key", w.liar.key, "--state", w.statePath}, args...))
+	status = a.run(w.t.Context(), append([]string{"monitor", "--url", w.url, "--ca", w.ca, "--key", w.liar.VKey, "--state", w.statePath}, args...))
 	return status, stdout.String() + stderr.String()
 }
 
@@ -64,20 +51,22 @@ func TestMonitorFollowsEpochs(t *testing.T) {
 			"back to the first":      {[]byte{2, 1}, false, []uint64{70, 80}, exitRefuted, "is back in the epoch"},
 		} {
 			w := startWatched(t, newLiar(t, kind, 1))
-			w.liar.size = 60
-			if status, said := w.run(genesis.key); status != exitOK {
+			w.liar.Size = 60
+			if status, said := w.run(genesis.VKey); status != exitOK {
 				t.Fatalf("status %d: %s", status, said)
 			}
 			var status int
 			var said string
 			for i, id := range tc.epochs {
-				w.liar.signer = epochOf(t, genesis, id).signer
-				w.liar.size = tc.size[i]
+				if err := w.liar.Epoch(id); err != nil {
+					t.Fatal(err)
+				}
+				w.liar.Size = tc.size[i]
 				if i == len(tc.epochs)-1 && tc.forks {
-					w.liar.history = 1
+					w.liar.History = 1
 				}
 				before := w.state()
-				if status, said = w.run(genesis.key); status != exitOK && w.state() != before {
+				if status, said = w.run(genesis.VKey); status != exitOK && w.state() != before {
 					t.Errorf("%v, %s: the state was changed", kind, name)
 				}
 			}
@@ -88,29 +77,11 @@ func TestMonitorFollowsEpochs(t *testing.T) {
 	}
 }
 
-// A key is read whatever its base64 looks like.
-func TestLedgerKeyHasAPlusInIt(t *testing.T) {
-	plus := 0
-	for seed := range byte(100) {
-		l := newLiar(t, merkle.SHA256, seed)
-		if strings.Count(l.key, "+") > 2 {
-			plus++
-		}
-		k, err := newLedgerKey(l.key)
-		if err != nil || !bytes.Equal(k.public, ed25519.NewKeyFromSeed(bytes.Repeat([]byte{seed}, ed25519.SeedSize)).Public().(ed25519.PublicKey)) {
-			t.Errorf("%s: %x: %v", l.key, k.public, err)
-		}
-	}
-	if plus == 0 {
-		t.Error("no key has a plus in its base64")
-	}
-}
-
 // Another name, hash or key is no epoch of this ledger.
 func TestMonitorTakesNoForeignEpoch(t *testing.T) {
 	w := startWatched(t, newLiar(t, merkle.SHA256, 1))
-	key := w.liar.key
-	w.liar.size = 60
+	key := w.liar.VKey
+	w.liar.Size = 60
 	if status, said := w.run(key); status != exitOK {
 		t.Fatalf("status %d: %s", status, said)
 	}
@@ -128,7 +99,7 @@ func TestMonitorTakesNoForeignEpoch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.liar.signer, w.liar.size = signer, 70
+		w.liar.Signer, w.liar.Size = signer, 70
 		if status, said := w.run(key); status != exitRefuted || !strings.Contains(said, "not this ledger's") {
 			t.Errorf("%s: status %d: %s", name, status, said)
 		}
@@ -138,7 +109,7 @@ func TestMonitorTakesNoForeignEpoch(t *testing.T) {
 // What is run on an alarm gets what a server says in variables, never as words.
 func TestMonitorExec(t *testing.T) {
 	w := startWatched(t, newLiar(t, merkle.SHA256, 1))
-	w.liar.size = 60
+	w.liar.Size = 60
 	seen := filepath.Join(t.TempDir(), "seen")
 	program := script(t, `echo "$# $LEDGER_ALARM $LEDGER_KNOWN_SIZE $LEDGER_SEEN_SIZE $LEDGER_ALARM_TEXT" >> '`+seen+"'\n")
 	metrics := filepath.Join(t.TempDir(), "metrics.prom")
@@ -148,7 +119,7 @@ func TestMonitorExec(t *testing.T) {
 	if _, err := os.Stat(seen); err == nil {
 		t.Error("the program ran without an alarm")
 	}
-	w.liar.size, w.liar.history = 80, 1
+	w.liar.Size, w.liar.History = 80, 1
 	if status, said := w.monitor("--once", "--exec", program, "--metrics", metrics); status != exitRefuted {
 		t.Errorf("status %d: %s", status, said)
 	}
@@ -172,7 +143,7 @@ func TestMonitorExec(t *testing.T) {
 // again after it had gone on.
 func TestMonitorFreshness(t *testing.T) {
 	w := startWatched(t, newLiar(t, merkle.SHA256, 1))
-	w.liar.size = 60
+	w.liar.Size = 60
 	if status, said := w.monitor("--once", "--max-age", "1h"); status != exitOK {
 		t.Fatalf("status %d: %s", status, said)
 	}
@@ -183,11 +154,11 @@ func TestMonitorFreshness(t *testing.T) {
 	if status, said := w.monitor("--once", "--max-age", "1h"); status != exitStale || !strings.Contains(said, "nothing newer than size 60") {
 		t.Errorf("a server that stands still: status %d: %s", status, said)
 	}
-	w.liar.lie = func(int, *watchedPage) int { return http.StatusBadGateway }
+	w.liar.Lie = func(int, *monitor.Page) int { return http.StatusBadGateway }
 	if status, said := w.monitor("--once", "--max-age", "1h"); status != exitStale {
 		t.Errorf("a server that cannot be asked: status %d: %s", status, said)
 	}
-	w.liar.lie, w.liar.size = nil, 61
+	w.liar.Lie, w.liar.Size = nil, 61
 	if status, said := w.monitor("--once", "--max-age", "1h"); status != exitOK {
 		t.Errorf("a server that went on: status %d: %s", status, said)
 	}
@@ -196,11 +167,11 @@ func TestMonitorFreshness(t *testing.T) {
 // While it goes on, the alarm of age is raised once.
 func TestMonitorIsToldOnceThatNothingComes(t *testing.T) {
 	w := startWatched(t, newLiar(t, merkle.SHA256, 1))
-	w.liar.size = 60
+	w.liar.Size = 60
 	seen := filepath.Join(t.TempDir(), "seen")
 	ctx, stop := context.WithCancel(t.Context())
 	looks := 0
-	w.liar.lie = func(status int, _ *watchedPage) int {
+	w.liar.Lie = func(status int, _ *monitor.Page) int {
 		if looks++; looks == 6 {
 			stop()
 		}
@@ -208,7 +179,7 @@ func TestMonitorIsToldOnceThatNothingComes(t *testing.T) {
 	}
 	var stderr strings.Builder
 	a := &app{stdin: strings.NewReader(""), stdout: &strings.Builder{}, stderr: &stderr, env: func(string) string { return "" }}
-	status := a.run(ctx, []string{"monitor", "--url", w.url, "--ca", w.ca, "--key", w.liar.key, "--state", w.statePath,
+	status := a.run(ctx, []string{"monitor", "--url", w.url, "--ca", w.ca, "--key", w.liar.VKey, "--state", w.statePath,
 		"--interval", "1ms", "--max-age", "1ns", "--exec", script(t, "echo $LEDGER_ALARM >> '"+seen+"'\n")})
 	text, err := os.ReadFile(seen)
 	if status != exitOK || err != nil || string(text) != "stale\n" {
@@ -221,8 +192,8 @@ func TestMonitorCompare(t *testing.T) {
 		// state returns the state of a monitor that saw a history at a size.
 		state := func(history int, size uint64) (path string, w *watched) {
 			w = startWatched(t, newLiar(t, kind, 1))
-			w.liar.history, w.liar.size = history, size
-			if status, said := w.run(w.liar.key); status != exitOK {
+			w.liar.History, w.liar.Size = history, size
+			if status, said := w.run(w.liar.VKey); status != exitOK {
 				t.Fatalf("status %d: %s", status, said)
 			}
 			return w.statePath, w
@@ -233,7 +204,7 @@ func TestMonitorCompare(t *testing.T) {
 		at80, _ := state(0, 80)
 		other80, _ := state(1, 80)
 		before, _ := state(1, 30) // both histories begin like this
-		w.liar.size = 90
+		w.liar.Size = 90
 		server := []string{"--url", w.url, "--ca", w.ca}
 		for name, tc := range map[string]struct {
 			files  []string
@@ -250,7 +221,7 @@ func TestMonitorCompare(t *testing.T) {
 		} {
 			var out strings.Builder
 			a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out, env: func(string) string { return "" }}
-			status := a.run(t.Context(), append([]string{"monitor", "compare", "--key", w.liar.key}, tc.files...))
+			status := a.run(t.Context(), append([]string{"monitor", "compare", "--key", w.liar.VKey}, tc.files...))
 			if status != tc.status || !strings.Contains(out.String(), tc.want) {
 				t.Errorf("%v, %s: status %d: %s", kind, name, status, out.String())
 			}
@@ -259,7 +230,7 @@ func TestMonitorCompare(t *testing.T) {
 			}
 		}
 		// A server that proves to each what each has seen is caught where they meet.
-		w.liar.choose = func(since uint64) int {
+		w.liar.Choose = func(since uint64) int {
 			if since == 80 {
 				return 1
 			}
@@ -267,7 +238,7 @@ func TestMonitorCompare(t *testing.T) {
 		}
 		var out strings.Builder
 		a := &app{stdin: strings.NewReader(""), stdout: &out, stderr: &out, env: func(string) string { return "" }}
-		status := a.run(t.Context(), append([]string{"monitor", "compare", "--key", w.liar.key, at60, other80}, server...))
+		status := a.run(t.Context(), append([]string{"monitor", "compare", "--key", w.liar.VKey, at60, other80}, server...))
 		if status != exitRefuted || !strings.Contains(out.String(), "signed two histories") {
 			t.Errorf("%v, a server with two faces: status %d: %s", kind, status, out.String())
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
@@ -140,7 +141,7 @@ func (a *app) plotLive(ctx context.Context, c *client.Client, f *plotFlags, what
 	}
 	s := &topSampler{client: c}
 	if home, err := a.homePath(); err == nil {
-		s.ca = homeCertificate(home)
+		s.ca = scrape.HomeCertificate(home)
 	}
 	p := &screen.Plot{Title: "entries a second", First: "0s", Last: f.during.String(), ZeroIncluded: true}
 	if what == "latency" {

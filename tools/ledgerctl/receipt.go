@@ -14,6 +14,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/monitor"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -172,18 +173,21 @@ there they have to be the same. The exit status is 4 where the receipt does not 
 
 // readKey reads a verifier key, or the file with one, as HOME/node.vkey is.
 func readKey(key string) (note.Verifier, error) {
+	k, err := readLedgerKey(key)
+	return k.First, err
+}
+
+// readLedgerKey is readKey for all epochs of the ledger.
+func readLedgerKey(key string) (monitor.Key, error) {
 	line, err := keyLine(key)
 	if err != nil {
-		return nil, err
+		return monitor.Key{}, err
 	}
-	verifier, err := note.NewVerifier(line)
-	if err == nil {
-		_, _, _, err = merkle.ParseOrigin(verifier.Name())
-	}
+	k, err := monitor.ParseKey(line)
 	if err != nil {
-		return nil, fmt.Errorf("read --key: %w", err)
+		return monitor.Key{}, fmt.Errorf("read --key: %w", err)
 	}
-	return verifier, nil
+	return k, nil
 }
 
 // keyLine returns the verifier key that --key is, or that is in the file that it names.

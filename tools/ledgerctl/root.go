@@ -17,7 +17,7 @@ Exit status:
   1  failed; the error says what to do next
   2  the command line is wrong
   3  append and the single entries: some entries were rejected
-  4  verify, verify-receipt, monitor: what was checked does not hold
+  4  verify, verify-receipt, monitor, fleet: what was checked does not hold
   5  monitor --once: nothing newer was published for --max-age`
 
 const rootExample = `  ledgerctl mint bank 1000000            make money in an account
@@ -79,7 +79,7 @@ func (a *app) addCommands(root *cobra.Command) {
 	add(groupWrite, a.movementCommands()...)
 	add(groupRead, a.getCommand(), a.tailCommand(), a.balanceCommand(), a.balancesCommand(), a.accountsCommand(),
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.topCommand(), a.exploreCommand(), a.plotCommand(), a.healthCommand())
-	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.exportCommand())
+	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.fleetCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
 	add(groupOperate, a.configCommand(), a.adminCommand(), a.metricsCommand(), a.traceCommand(), a.profileCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/rustyonions/ron-ledger/sidecar"
 )
 
 func TestMain(m *testing.M) {
@@ -45,7 +47,7 @@ func TestScripts(t *testing.T) {
 
 // ready waits until the sidecar takes connections.
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
-	socket := filepath.Join(ts.Getenv("RON_LEDGER_HOME"), socketFile)
+	socket := filepath.Join(ts.Getenv("RON_LEDGER_HOME"), sidecar.SocketFile)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {

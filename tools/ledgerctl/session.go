@@ -11,16 +11,13 @@ import (
 	"syscall"
 
 	"github.com/rustyonions/ron-ledger/peercred/capability"
+	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// Names below the home, as ron-ledgerd makes them.
-const (
-	stateFolder = "ron-ledger"
-	socketFile  = "ledger.sock"
-	tokenFile   = "token"
-)
+// stateFolder is the home below the folder for state, as ron-ledgerd makes it.
+const stateFolder = "ron-ledger"
 
 // homePath returns the folder of the ledger, by the rule of ron-ledgerd.
 func (a *app) homePath() (string, error) {
@@ -46,7 +43,7 @@ func (a *app) socketPath() (string, error) {
 		}
 	}
 	home, err := a.homePath()
-	return filepath.Join(home, socketFile), err
+	return filepath.Join(home, sidecar.SocketFile), err
 }
 
 // options returns how to reach the sidecar.
@@ -71,7 +68,7 @@ func (a *app) options() (client.Options, error) {
 		return o, nil
 	}
 	if home, err := a.homePath(); err == nil {
-		o.TokenFile = filepath.Join(home, tokenFile)
+		o.TokenFile = filepath.Join(home, sidecar.TokenFile)
 	}
 	return o, nil
 }

@@ -34,6 +34,7 @@ var (
 var inRows = map[string]bool{
 	"ledgerctl get": true, "ledgerctl tail": true, "ledgerctl balance": true, "ledgerctl balances": true, "ledgerctl accounts": true,
 	"ledgerctl roots": true, "ledgerctl statement": true, "ledgerctl status": true,
+	"ledgerctl fleet": true,
 }
 
 // checkOutput holds the flags of all commands against each other.
@@ -129,7 +130,7 @@ func (t *rowTable) finish() error {
 }
 
 // rightAligned are the columns of numbers.
-var rightAligned = map[string]bool{"seq": true, "amount": true, "available": true, "held": true, "balance": true}
+var rightAligned = map[string]bool{"seq": true, "amount": true, "available": true, "held": true, "balance": true, "size": true, "lag": true, "grew": true}
 
 func (t *rowTable) aligned(cells []string) error {
 	var line strings.Builder

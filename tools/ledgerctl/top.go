@@ -1,27 +1,19 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
 	"github.com/rustyonions/ron-ledger/wire/client"
-)
-
-// Size of a terminal that does not tell its own.
-const (
-	defaultWidth  = 80
-	defaultHeight = 24
 )
 
 func (a *app) topCommand() *cobra.Command {
@@ -52,7 +44,7 @@ With --once, and where the output is no terminal, it prints one screen, of one i
 func (a *app) top(ctx context.Context, c *client.Client, every time.Duration, once bool) error {
 	s := &topSampler{client: c}
 	if home, err := a.homePath(); err == nil {
-		s.ca = homeCertificate(home)
+		s.ca = scrape.HomeCertificate(home)
 	}
 	if err := s.sample(ctx, every); err != nil {
 		return err
@@ -83,34 +75,17 @@ func (a *app) topOnce(ctx context.Context, s *topSampler, every time.Duration) e
 	return nil
 }
 
-// What the terminal is told: the alternate screen without a cursor, and back.
-const (
-	enterScreen = "\x1b[?1049h\x1b[?25l"
-	leaveScreen = "\x1b[?25h\x1b[?1049l"
-	homeCursor  = "\x1b[H"
-	reverse     = "\x1b[7m"
-	plain       = "\x1b[0m"
-)
+// topLive draws until q or the end of ctx.
+func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) error {
+	return a.fullScreen(func(out *os.File) error { return a.topKeys(ctx, out, s, every) })
+}
 
-// topLive draws until q or the end of ctx. The terminal is as before, however it ends.
-func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) (err error) {
-	out, _ := a.stdout.(*os.File) // it is a terminal, or this would not run
-	if in, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(in.Fd())) {
-		before, err := term.MakeRaw(int(in.Fd()))
-		if err != nil {
-			return fmt.Errorf("read keys from the terminal: %w", err)
-		}
-		defer func() { _ = term.Restore(int(in.Fd()), before) }()
-	}
-	if _, err := io.WriteString(out, enterScreen); err != nil {
-		return err
-	}
-	defer func() { _, _ = io.WriteString(out, leaveScreen) }()
+func (a *app) topKeys(ctx context.Context, out *os.File, s *topSampler, every time.Duration) error {
 	keys := readKeys(a.stdin)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		if err := a.drawTop(out, &s.screen); err != nil {
+		if err := a.drawScreen(out, s.screen.Draw); err != nil {
 			return err
 		}
 		select {
@@ -136,40 +111,12 @@ func (a *app) topLive(ctx context.Context, s *topSampler, every time.Duration) (
 	}
 }
 
-// readKeys hands over what is typed. Its goroutine ends with the input, at the latest with the process.
-func readKeys(in io.Reader) <-chan byte {
-	keys := make(chan byte)
-	go func() {
-		for r := bufio.NewReader(in); ; {
-			key, err := r.ReadByte()
-			if err != nil {
-				return
-			}
-			keys <- key
-		}
-	}()
-	return keys
-}
-
-func (a *app) drawTop(out *os.File, t *screen.Top) error {
-	width, height, err := term.GetSize(int(out.Fd()))
-	if err != nil || width <= 0 || height <= 0 {
-		width, height = defaultWidth, defaultHeight
-	}
-	lines := t.Draw(width, height)
-	if a.env("NO_COLOR") == "" {
-		lines[0] = reverse + lines[0] + plain
-	}
-	_, err = io.WriteString(out, homeCursor+strings.Join(lines, "\r\n"))
-	return err
-}
-
 // topSampler turns the state of a sidecar and its counters into what the screen shows.
 type topSampler struct {
 	client *client.Client
 	ca     string
 	screen screen.Top
-	before serverMetric
+	before scrape.Metrics
 	last   time.Time
 }
 
@@ -198,7 +145,7 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 	t.Name, t.Profile, t.Root, t.Size, t.Degraded = status.Name, status.Profile, status.Root, status.Size, status.Degraded
 	t.Uptime = time.Duration(status.UptimeS * float64(time.Second))
 	t.QueueCapacity, t.Connections = status.QueueCapacity, status.Connections
-	m := readMetrics(ctx, status.HTTPS, s.ca)
+	m := scrape.Read(ctx, status.HTTPS, s.ca)
 	now := time.Now()
 	seconds := max(now.Sub(s.last).Seconds(), 1e-3)
 	s.last = now
@@ -215,29 +162,29 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 }
 
 // measure adds a sample to every line.
-func (s *topSampler) measure(m serverMetric, seconds float64) {
+func (s *topSampler) measure(m scrape.Metrics, seconds float64) {
 	t := &s.screen
-	rate := func(name string) float64 { return max(m.total(name)-s.before.total(name), 0) / seconds }
+	rate := func(name string) float64 { return max(m.Total(name)-s.before.Total(name), 0) / seconds }
 	t.Entries.Add(rate("ledger_entries_total"))
 	t.Commits.Add(rate("ledger_commits_total"))
 	t.Roots.Add(rate("http_requests_total"))
-	commits := m.buckets("ledger_commit_latency_seconds", s.before)
-	t.P50.Add(milliseconds(quantile(0.5, commits)))
-	t.P99.Add(milliseconds(quantile(0.99, commits)))
-	t.Fsync.Add(milliseconds(quantile(0.99, m.buckets(metricFsync, s.before))))
+	commits := m.Buckets("ledger_commit_latency_seconds", s.before)
+	t.P50.Add(milliseconds(scrape.Quantile(0.5, commits)))
+	t.P99.Add(milliseconds(scrape.Quantile(0.99, commits)))
+	t.Fsync.Add(milliseconds(scrape.Quantile(0.99, m.Buckets(scrape.Fsync, s.before))))
 	batch := 0.0
 	if commits := t.Commits[len(t.Commits)-1]; commits > 0 {
 		batch = t.Entries[len(t.Entries)-1] / commits
 	}
 	t.Batch.Add(batch)
-	t.Readers = int(m.gauge("https_connections"))
-	t.DiskFree, t.DiskTotal = m.gauge("disk_free_bytes"), m.gauge("disk_total_bytes")
+	t.Readers = int(m.Gauge("https_connections"))
+	t.DiskFree, t.DiskTotal = m.Gauge("disk_free_bytes"), m.Gauge("disk_total_bytes")
 	t.Rejects = t.Rejects[:0]
 	earlier := map[string]float64{}
-	for reason, total := range s.before.byLabel("rejected_total") {
+	for reason, total := range s.before.ByLabel("rejected_total") {
 		earlier[reason] = total
 	}
-	for reason, total := range m.byLabel("rejected_total") {
+	for reason, total := range m.ByLabel("rejected_total") {
 		if total > 0 {
 			t.Rejects = append(t.Rejects, screen.Count{Name: reason, Total: total, Rate: (total - earlier[reason]) / seconds})
 		}
@@ -250,23 +197,4 @@ func milliseconds(seconds float64) float64 {
 		return 0
 	}
 	return seconds * 1e3
-}
-
-// gauge returns the first value of a gauge, 0 where there is none.
-func (m serverMetric) gauge(name string) float64 {
-	for _, metric := range m[name].GetMetric() {
-		return metric.GetGauge().GetValue()
-	}
-	return 0
-}
-
-// byLabel returns a counter by the value of its one label.
-func (m serverMetric) byLabel(name string) map[string]float64 {
-	all := map[string]float64{}
-	for _, metric := range m[name].GetMetric() {
-		for _, label := range metric.GetLabel() {
-			all[label.GetValue()] += metric.GetCounter().GetValue()
-		}
-	}
-	return all
 }

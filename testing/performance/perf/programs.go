@@ -25,7 +25,7 @@ func (h *harness) tool(ctx context.Context, name string, args ...string) error {
 	return nil
 }
 
-// benchResult is what `ledgerctl bench --json` says; that program's benchResult
+// benchResult is what `ledgerctl bench --json` says; that program's bench.Result
 // describes the members.
 type benchResult struct {
 	EntriesPerSecond  float64 `json:"entries_per_second"`

@@ -115,7 +115,7 @@ func TestShort(t *testing.T) {
 		}
 	}
 	for d, want := range map[time.Duration]string{0: "0s", 42 * time.Second: "42s", 3*time.Minute + 5*time.Second: "3m5s", 2*time.Hour + 5*time.Minute: "2h5m", 49 * time.Hour: "2d1h"} {
-		if got := span(d); got != want {
+		if got := Span(d); got != want {
 			t.Errorf("%v is %s, want %s", d, got, want)
 		}
 	}

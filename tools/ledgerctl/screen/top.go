@@ -65,7 +65,7 @@ func (t *Top) Draw(width, height int) []string {
 		state = "NOT READY: " + t.Degraded
 	}
 	lines := []string{
-		fmt.Sprintf("%s  %s  up %s  %s", t.Name, t.Profile, span(t.Uptime), state),
+		fmt.Sprintf("%s  %s  up %s  %s", t.Name, t.Profile, Span(t.Uptime), state),
 		fmt.Sprintf("size %d  root %s", t.Size, t.Root),
 		"",
 	}
@@ -160,8 +160,8 @@ func size(bytes float64) string {
 	return fmt.Sprintf("%.1f %s", bytes, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}[unit])
 }
 
-// span is a duration by its two greatest units.
-func span(d time.Duration) string {
+// Span is a duration by its two greatest units.
+func Span(d time.Duration) string {
 	d = d.Round(time.Second)
 	switch days := d / (24 * time.Hour); {
 	case days > 0:
