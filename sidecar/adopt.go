@@ -56,13 +56,13 @@ func adopt(ctx context.Context, c *Config, log *zap.Logger) (err error) {
 }
 
 func (a *adoption) run(ctx context.Context) (err error) {
-	if err := a.checkKeys(); err != nil { // before any is made
+	if err := a.bringKeys(); err != nil { // before any is made
 		return err
 	}
 	if a.objects, err = openArchive(a.config.Archive.place(), a.config.Archive.Credentials, nil); err != nil {
 		return err
 	}
-	if a.home, err = emptyHome(a.config.Home, a.config.Keys.NodeKey, a.config.Keys.Keyring); err != nil {
+	if a.home, err = emptyHome(a.config.Home, "", a.config.Keys.Keyring); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, a.home.close()) }()
@@ -79,17 +79,42 @@ func (a *adoption) run(ctx context.Context) (err error) {
 	return a.home.putInPlace(aside)
 }
 
-// checkKeys asks for the keys that the ledger goes on with: they are in no archive.
-func (a *adoption) checkKeys() error {
-	keys := &a.config.Keys
-	if keys.NodeKey == "" {
-		if _, err := os.Lstat(filepath.Join(a.config.Home, nodeKeyFile)); err != nil {
-			return fmt.Errorf("the node key is needed, with which the ledger was signed: name its file with keys.node_key, or put it into the home as %s: %w", nodeKeyFile, err)
-		}
+// bringKeys sees to it that the home has the keys that the ledger goes on with: they are in no archive.
+// Those that it lacks are copied from the folder of keys.adopt.
+func (a *adoption) bringKeys() error {
+	if _, err := makeHome(a.config.Home); err != nil {
+		return err
 	}
-	if keys.Keyring == "" {
-		if _, err := os.Lstat(filepath.Join(a.config.Home, keyringFile)); err != nil {
-			return fmt.Errorf("the keyring is needed, by which tokens are checked: name its file with keys.keyring, or put it into the home as %s: %w", keyringFile, err)
+	keys := &a.config.Keys
+	for _, key := range []struct {
+		name, what string
+		needed     bool
+	}{
+		{nodeKeyFile, "the node key, with which the ledger was signed", true},
+		{keyringFile, "the keyring, by which tokens are checked", keys.Keyring == ""},
+		{revocationsFile, "", false},
+	} {
+		path := filepath.Join(a.config.Home, key.name)
+		if _, err := os.Lstat(path); err == nil {
+			continue
+		}
+		var text []byte
+		err := fs.ErrNotExist
+		if keys.Adopt != "" {
+			text, err = peercred.ReadMounted(filepath.Join(keys.Adopt, key.name), secretBytesMax)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			if key.needed {
+				return fmt.Errorf("%s is needed: put it into the home as %s, or into the folder that keys.adopt names", key.what, key.name)
+			}
+			continue
+		}
+		if err == nil {
+			err = writeFile(path, text, 0o600)
+		}
+		clear(text)
+		if err != nil {
+			return fmt.Errorf("bring %s into the home: %w", key.name, err)
 		}
 	}
 	return nil

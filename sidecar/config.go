@@ -191,7 +191,7 @@ type GovernanceConfig struct {
 type KeysConfig struct {
 	Keyring     string `toml:"keyring"`
 	Revocations string `toml:"revocations"`
-	NodeKey     string `toml:"node_key"`
+	Adopt       string `toml:"adopt"`
 }
 
 // ShutdownConfig is about stopping.

@@ -157,7 +157,7 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir, &c.Archive.Adopt, &c.Archive.Credentials, &c.Keys.NodeKey} {
+	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir, &c.Archive.Adopt, &c.Archive.Credentials, &c.Keys.Adopt} {
 		if *path == "" || strings.HasPrefix(*path, bucket.Scheme) {
 			continue
 		}
