@@ -139,22 +139,31 @@ func (a *archiver) ship(ctx context.Context) (done bool) {
 func (a *archiver) failed(err error) {
 	a.failures.Add(1)
 	what := err.Error()
-	if before := a.failing.Swap(&what); before == nil || *before != what {
-		a.log.Error("the log is not archived: commits go on, and it is tried again", zap.Error(err), zap.Duration("every", a.interval))
-	}
+	before := a.failing.Swap(&what)
 	if fenced := new(archive.FencedError); errors.As(err, &fenced) {
-		a.fenced.Store(true)
-		a.lost(&committer.Loss{What: fenced.Error()})
-		if a.sync != nil {
-			a.sync.giveUp(wire.ReasonSafeMode)
+		if !a.fenced.Swap(true) {
+			a.log.Error("another sidecar has taken this ledger over: it is read-only here for good", zap.Error(err))
+			a.readOnly(&committer.Loss{What: fenced.Error()})
 		}
+		return
+	}
+	if before == nil || *before != what {
+		a.log.Error("the log is not archived: it is tried again", zap.Error(err))
 	}
 	if ahead := new(archive.AheadError); errors.As(err, &ahead) {
 		loss := &committer.Loss{What: ahead.Error()}
 		if ahead.Archived > ahead.Size {
 			loss.First, loss.Last = ahead.Size+1, ahead.Archived
 		}
-		a.lost(loss)
+		a.readOnly(loss)
+	}
+}
+
+// readOnly puts the ledger into safe mode. What waits for the archive will never be told.
+func (a *archiver) readOnly(loss *committer.Loss) {
+	a.lost(loss)
+	if a.sync != nil {
+		a.sync.giveUp(wire.ReasonSafeMode)
 	}
 }
 

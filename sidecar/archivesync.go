@@ -95,6 +95,7 @@ func (a *archiver) catchUp(ctx context.Context) error {
 			a.failed(err) // and the ledger is read-only
 			return nil
 		case errors.As(err, &fenced):
+			a.fenced.Store(true)
 			return err
 		}
 		a.log.Warn("the archive cannot be written, and nothing is served before (archive.mode is sync, or was)", zap.Error(err))

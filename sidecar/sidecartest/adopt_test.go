@@ -42,7 +42,7 @@ func TestAdopt(t *testing.T) {
 	}
 	t.Run("first", func(t *testing.T) {
 		_, token := startSidecar(t, func(c *sidecar.Config) { c.Home, c.Archive.Dir, c.Archive.Mode = home, archived, "sync" })
-		mintOver(t, home, token, 1, 300)
+		mintOver(t, home, token, 1, 30)
 	})
 	empty := filepath.Join(ShortDir(t), "home")
 	refused("no keys", empty, archived, "", "the node key")
@@ -55,10 +55,10 @@ func TestAdopt(t *testing.T) {
 		heir := filepath.Join(ShortDir(t), "home")
 		t.Run("heir", func(t *testing.T) {
 			_, token := startSidecar(t, func(c *sidecar.Config) { *c = *adopting(archived, heir, from) })
-			mintOver(t, heir, token, 1000*(round+1), 50)
+			mintOver(t, heir, token, 1000*(round+1), 5)
 		})
 		checkSameLog(t, from, heir)
-		if report, err := sidecar.Verify(t.Context(), heir, nil); err != nil || report.Size != uint64(300+50*(round+1)) {
+		if report, err := sidecar.Verify(t.Context(), heir, nil); err != nil || report.Size != uint64(30+5*(round+1)) {
 			t.Errorf("the heir has %d entries: %v", report.Size, err)
 		}
 		if _, err := sidecar.Start(t.Context(), adopting(archived, from, "")); err == nil || !strings.Contains(err.Error(), "another sidecar has taken this ledger over") {
@@ -114,6 +114,21 @@ func TestArchiveDown(t *testing.T) {
 		awaitAcks(t, load, 50)
 		way.cut.Store(true)
 		awaitOutput(t, p, "commits wait for the archive")
+		c, err := load.Dial(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := new(client.Batch)
+		if err := b.Add(&wire.Fields{Kind: wire.KindMint, Account: "a", Amount: wire.AmountOf(1), Nonce: nonceOf(1)}); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		refused := new(client.ReasonError)
+		if _, err := c.Append(t.Context(), b); !errors.As(err, &refused) || refused.Reason != wire.ReasonBusy {
+			t.Errorf("an append without the archive: %v", err)
+		}
+		t.Logf("told after %s", time.Since(began))
+		_ = c.Close()
 		before, _ := load.Count()
 		time.Sleep(time.Second)
 		during, _ := load.Count()

@@ -1,6 +1,6 @@
 // Package fakes3 stands in for an object store in tests. Store takes the requests of package
-// bucket as the S3 API has them and keeps objects in memory; Faulty goes before it, or before a
-// real store, and lets the network fail.
+// bucket as the S3 API has them, keeps objects in memory and hands them back; Faulty goes before
+// it, or before a real store, and lets the network fail.
 //
 //	client ─▶ Faulty ─▶ Store, or a proxy to a real one
 //

@@ -1,5 +1,5 @@
-// Command serves3 is an object store in memory for benchmarks and trials: it answers each request after a
-// pause, as a store at some distance does, and forgets everything when it ends.
+// Command serves3 is an object store in memory for benchmarks and trials. It takes requests over HTTP, hands
+// them to fakes3 and answers each after a pause, as a store at some distance does. It forgets everything when it ends.
 package main
 
 import (
