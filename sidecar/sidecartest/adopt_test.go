@@ -13,6 +13,7 @@ import (
 	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // adopting is the configuration of an empty home that takes over from a folder.
@@ -108,7 +109,7 @@ func TestArchiveDown(t *testing.T) {
 	way := newWay(t, new(fakes3.Store), 0)
 	home := ShortDir(t)
 	p := StartProcessEnv(t, Build(t), home, way.archived(archiveURL, archiveSync))
-	load := NewLoad(3, 3).At(home)
+	load := writers.New(3, 3).At(home)
 	load.Pause = time.Millisecond
 	under(t, load, func() {
 		awaitAcks(t, load, 50)

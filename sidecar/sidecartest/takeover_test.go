@@ -20,6 +20,7 @@ import (
 	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire/client"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // way is the network between one sidecar and the object store.
@@ -103,8 +104,8 @@ func heirHome(t *testing.T, from string) string {
 	return home
 }
 
-// among makes a load dial any of the homes that homes returns at that moment, always with one token.
-func (l *Load) among(homes *atomic.Pointer[[]string], token string) *Load {
+// among makes a load dial any of the homes that homes holds at that moment, always with one token.
+func among(l *writers.Load, homes *atomic.Pointer[[]string], token string) *writers.Load {
 	l.Dial = func(ctx context.Context) (*client.Client, error) {
 		all := *homes.Load()
 		return client.Dial(ctx, client.Options{
@@ -148,7 +149,7 @@ func takeOver(t *testing.T, bin Binaries, seed uint64, end string) (acked int) {
 	heir := heirHome(t, home)
 	homes := new(atomic.Pointer[[]string])
 	homes.Store(&[]string{home})
-	load := NewLoad(seed, 3).among(homes, filepath.Join(home, "token"))
+	load := among(writers.New(seed, 3), homes, filepath.Join(home, "token"))
 	load.Pause = time.Millisecond
 	var next *Process
 	under(t, load, func() {
@@ -227,7 +228,7 @@ func TestTakeOverAsync(t *testing.T) {
 	way := newWay(t, objectStore(t), 0)
 	old := StartProcessEnv(t, bin, home, way.archived(archiveURL, "RON_LEDGER_ARCHIVE_INTERVAL=1s"))
 	heir := heirHome(t, home)
-	load := NewLoad(1, 3).At(home)
+	load := writers.New(1, 3).At(home)
 	load.Pause = 5 * time.Millisecond
 	var killed time.Time
 	under(t, load, func() {
@@ -258,29 +259,20 @@ func TestTakeOverAsync(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Close() }()
-	there, err := readNonces(s)
+	there, err := logOf(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, lost := 0, 0
-	for _, w := range load.writers {
-		for _, r := range w.journal {
-			if !r.acked {
-				continue
-			}
-			if r.seqs[len(r.seqs)-1] < from {
-				if _, err := there.hold(r); err != nil {
-					t.Fatal(err)
-				}
-				kept++
-				continue
-			}
-			if lost++; killed.Sub(r.began.Add(r.took)) > 2500*time.Millisecond {
-				t.Errorf("entry %d was acknowledged %s before the end, and may be missing", r.seqs[0], killed.Sub(r.began.Add(r.took)))
-			}
+	kept, others, err := writers.HoldBefore(there, load, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, acknowledged := range others {
+		if before := killed.Sub(acknowledged); before > 2500*time.Millisecond {
+			t.Errorf("a request was acknowledged %s before the end, and may be missing", before)
 		}
 	}
-	t.Logf("%d requests are there, %d may be missing, from %d on", kept, lost, from)
+	t.Logf("%d requests are there, %d may be missing, from %d on", kept, len(others), from)
 	if kept == 0 {
 		t.Error("nothing was archived")
 	}
