@@ -37,11 +37,13 @@ var imports = map[string][]string{
 	"committer":                {"wire", "store", "committer/merkle"},
 	"committer/audit":          {"wire", "store", "committer/merkle"},
 	"archive":                  {"store", "committer/merkle"},
+	"stream":                   {"store", "wire"},
 	"configs":                  {},
-	"sidecar":                  {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "configs"},
+	"sidecar":                  {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "stream", "configs"},
 	"sidecar/ron-ledgerd":      {"sidecar"},
 	"sidecar/sidecartest":      {all},
 	"testing/performance/perf": {"wire/client", "wire"},
+	"testing/scale":            {"sidecar", "wire/client", "wire"},
 	"tools/ledgerctl":          {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/fleet", "tools/ledgerctl/intake", "tools/ledgerctl/monitor", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/bench":    {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/fleet":    {"committer/merkle", "tools/ledgerctl/monitor"},
@@ -63,6 +65,7 @@ var confined = []struct {
 	why    string
 }{
 	{"github.com/cockroachdb/pebble", []string{"store"}, "the store is the one place that knows Pebble"},
+	{"github.com/nats-io", []string{"stream"}, "package stream is the one place that knows NATS"},
 	{"golang.org/x/sys/unix", []string{"peercred", "store"}, "system calls are made by peercred, and by store for free disk space"},
 }
 

@@ -33,7 +33,7 @@ func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 	if s.archiver != nil {
 		readWrite = append(readWrite, s.archiver.dir)
 	}
-	readOnly = []string{"/proc"}
+	readOnly = append([]string{"/proc"}, s.config.Stream.NATS.files()...)
 	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA, s.config.file} {
 		if file == "" {
 			continue

@@ -58,6 +58,7 @@ type Sidecar struct {
 	headSync  *headSyncer
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
+	streamer  *streamer // nil: no stream is told
 	snapshots snapshotter
 	slowest   slowest
 	flight    *flightRecorder // nil: nothing is slow (trace.slow_commit)
@@ -223,6 +224,12 @@ func (s *Sidecar) startBehindDoors() (err error) {
 	if s.archiver != nil {
 		s.archiver.start()
 	}
+	if s.streamer, err = newStreamer(s); err != nil {
+		return err
+	}
+	if s.streamer != nil {
+		s.streamer.start()
+	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	s.flight = startFlightRecorder(s)
@@ -315,6 +322,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.archiver != nil && s.archiver.cancel != nil {
 		errs = append(errs, s.archiver.stop(ctx))
+	}
+	if s.streamer != nil {
+		s.streamer.stop(ctx)
 	}
 	s.stop()
 	s.watchers.Wait()
