@@ -83,9 +83,9 @@ golden-homes:
 model ENTRIES=env("MODEL_ENTRIES", "1000000"):
     MODEL_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestModel' -count 1 -timeout 60m -v
 
-# let every file operation of a run fail in every way, and crash behind each (some 15 minutes)
-faults:
-    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults' -count 1 -timeout 60m -v
+# let every file operation of a run fail in every way, and crash behind each (some 20 minutes), or in those ways whose names contain INCIDENT
+faults INCIDENT="":
+    FAULT_ALL=1 go test ./sidecar/sidecartest -run '^TestFaults/{{INCIDENT}}' -count 1 -timeout 60m -v
 
 # book so many entries beside an archive and snapshots, restore them, and say how long it takes
 restore ENTRIES="1000000":
@@ -200,6 +200,15 @@ peers *FLAGS:
     cd testing/performance/peers && go build -o ../../../out/perf/peers \
         -ldflags '-X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore' . # etcd and immudb register the same extension
     out/perf/peers --dir out/perf --out out/perf --ledgerctl out/perf/ledgerctl {{FLAGS}}
+
+# what requests wait without a scrub and beside one that never pauses, so many seconds each; needs a quiet machine
+scrub-latency SECONDS="20" *FLAGS="--profile macronode":
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -o out/perf/ ./tools/ledgerctl
+    for interval in 0s 1s 0s 1s; do \
+        echo "scrub.interval $interval"; \
+        RON_LEDGER_SCRUB_INTERVAL=$interval out/perf/ledgerctl bench --spawn --dir out/perf --duration {{SECONDS}}s {{FLAGS}} || echo "a service level was missed"; \
+    done
 
 # CPU of a sidecar under load: out/perf/cpu.svg and cpu.folded; flags of ledgerctl bench may follow
 flame *FLAGS="--profile macronode":

@@ -40,6 +40,9 @@ func (ss *session) hello(id uint64, payload []byte) error {
 		ss.grant.Store(judged)
 		words = judged.rights.Words()
 	}
+	if fault := ss.sidecar.sessions.fence(ss); !fault.OK() {
+		return ss.refuse(id, fault)
+	}
 	ss.version = wire.Version1
 	if judged := ss.grant.Load(); judged != nil {
 		ss.log.Debug("hello", append(stampFields(judged.rights), zap.String("client", m.Client), zap.Strings("rights", words))...)

@@ -32,6 +32,7 @@ type Identity struct {
 
 	signer            note.Signer // of checkpoints, with NodeKey
 	certFile, keyFile string      // empty: Certificate is in memory
+	seen              certWitness // of Certificate
 }
 
 // home is the folder of a ledger. A macronode locks it for as long as it runs. A
@@ -148,7 +149,7 @@ func makeMissing(path string, mode fs.FileMode, content func() ([]byte, error)) 
 // name beside it can be guessed.
 func writeFile(path string, text []byte, mode fs.FileMode) (err error) {
 	dir, base := filepath.Split(path)
-	beside := filepath.Join(dir, "."+base+".new")
+	beside := filepath.Join(dir, besideName(base))
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("write %s: %w", path, errors.Join(err, removeMissingOK(beside)))
@@ -171,6 +172,9 @@ func writeFile(path string, text []byte, mode fs.FileMode) (err error) {
 	}
 	return syncDir(dir)
 }
+
+// besideName is the name of a file until it is whole.
+func besideName(name string) string { return "." + name + ".new" }
 
 func removeMissingOK(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

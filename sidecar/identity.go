@@ -111,7 +111,7 @@ func (h *home) loadRevocations(c *Config, id *Identity) error {
 		return missing(err, "keys.revocations names it: make an empty one where nothing is revoked")
 	}
 	if id.Revocations, err = capability.ParseRevocations(text); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w: mend the line, or restore the file", path, err)
 	}
 	return nil
 }
@@ -199,7 +199,10 @@ func (h *home) certificate(c *Config, id *Identity) (err error) {
 			return fmt.Errorf("load certificate: %w", err)
 		}
 	}
-	id.Certificate, err = loadCertificate(id.certFile, id.keyFile)
+	if h.durable {
+		id.seen.path = h.path(seenFile)
+	}
+	id.Certificate, err = loadCertificate(id.certFile, id.keyFile, id.seen)
 	return err
 }
 

@@ -1,7 +1,6 @@
 package sidecar
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -60,22 +59,18 @@ func ChangeKeyring(path string, create bool, change func(*capability.Keyring) er
 }
 
 // Revoke adds a line, such as "kid 0011223344556677  # stolen", to the revocation list at
-// path, which it makes where it is missing. What stands there stays.
+// path, which it makes where it is missing. What stands there stays, but for its sum.
 func Revoke(path, line string) error {
 	return changeFile(path, func() ([]byte, error) {
 		text, err := peercred.ReadPrivate(path, revocationBytesMax)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return nil, err
 		}
-		if len(text) > 0 && !bytes.HasSuffix(text, []byte("\n")) {
-			text = append(text, '\n')
+		if text, err = capability.AppendRevocation(text, line); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		text = append(append(text, line...), '\n')
 		if len(text) > revocationBytesMax {
 			return nil, fmt.Errorf("%s would be longer than %d bytes: take out tokens that have expired, or rotate the key and revoke the old one", path, revocationBytesMax)
-		}
-		if _, err := capability.ParseRevocations(text); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		return text, nil
 	})

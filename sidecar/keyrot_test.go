@@ -2,12 +2,14 @@ package sidecar
 
 import (
 	"bytes"
+	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"os"
 	"slices"
 	"strings"
@@ -29,42 +31,9 @@ func TestRotOfKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bits := 1
-	if simSetting(t, "BITROT_STRIDE", 0) == 1 {
-		bits = 8
-	}
 	for _, name := range []string{keyringFile, nodeKeyFile, vkeyFile, certFile, certKeyFile, TokenFile} {
 		t.Run(name, func(t *testing.T) {
-			path := h.path(name)
-			info, err := os.Stat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			whole, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			put := func(b []byte) {
-				if err := os.WriteFile(path, b, info.Mode()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			found := map[string]int{}
-			for at := range whole {
-				for n := range bits {
-					bit := (at + n) % 8
-					damaged := bytes.Clone(whole)
-					damaged[at] ^= 1 << bit
-					put(damaged)
-					id, err := h.identity(c, testLogID, merkle.Blake3)
-					what, wrong := judgeKeys(h, name, id, good, goodToken, err)
-					if found[what]++; wrong != nil {
-						t.Errorf("bit %d of byte %d of %s: %v", bit, at, name, wrong)
-					}
-				}
-			}
-			put(whole)
-			t.Logf("%s: %d bytes, %d flips: %s", name, len(whole), len(whole)*bits, counts(found))
+			found := rotOf(t, h, c, name, good, goodToken)
 			if name != vkeyFile && name != TokenFile && found["refused"] == 0 {
 				t.Error("no flip was refused: the test has tested nothing")
 			}
@@ -73,6 +42,46 @@ func TestRotOfKeys(t *testing.T) {
 	if _, err := h.identity(c, testLogID, merkle.Blake3); err != nil {
 		t.Errorf("with every file as it was: %v", err)
 	}
+}
+
+// rotOf flips bits of a file, one at a time, judges what a start makes of each, and counts it.
+func rotOf(t *testing.T, h *home, c *Config, name string, good *Identity, goodToken []byte) (found map[string]int) {
+	t.Helper()
+	bits := 1
+	if simSetting(t, "BITROT_STRIDE", 0) == 1 {
+		bits = 8
+	}
+	path := h.path(name)
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(b []byte) {
+		if err := os.WriteFile(path, b, info.Mode()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found = map[string]int{}
+	for at := range whole {
+		for n := range bits {
+			bit := (at + n) % 8
+			damaged := bytes.Clone(whole)
+			damaged[at] ^= 1 << bit
+			put(damaged)
+			id, err := h.identity(c, testLogID, merkle.Blake3)
+			what, wrong := judgeKeys(h, name, id, good, goodToken, err)
+			if found[what]++; wrong != nil {
+				t.Errorf("bit %d of byte %d of %s: %v", bit, at, name, wrong)
+			}
+		}
+	}
+	put(whole)
+	t.Logf("%s: %d bytes, %d flips: %s", name, len(whole), len(whole)*bits, counts(found))
+	return found
 }
 
 // judgeKeys says what came of damage to a file with keys, and what is wrong with that.
@@ -94,6 +103,8 @@ func judgeKeys(h *home, name string, id, good *Identity, goodToken []byte, err e
 		return "silent", errors.New("another keyring")
 	case !id.NodeKey.Equal(good.NodeKey) || id.VerifyKey != good.VerifyKey || string(vkey) != good.VerifyKey+"\n":
 		return "silent", errors.New("another node key, or another verifier key is told")
+	case !bytes.Equal(id.Revocations.Marshal(), good.Revocations.Marshal()):
+		return "silent", errors.New("another list of revocations")
 	case !slices.EqualFunc(id.Certificate.Certificate, good.Certificate.Certificate, bytes.Equal):
 		return "silent", errors.New("another certificate")
 	}
@@ -159,20 +170,72 @@ func TestAnotherNodeKey(t *testing.T) {
 	}
 }
 
+// TestRotOfOtherSigners is TestRotOfKeys for a certificate whose signer is not in its file, for what is remembered of it,
+// and for a list of revocations that was written here. A new certificate, with another key or the same one, is taken.
+func TestRotOfOtherSigners(t *testing.T) {
+	c := macronodeConfig(t)
+	h, _ := mustStartHome(t, c)
+	signer := authorityNamed(t, "root")
+	leaf, key := signer.sign(&x509.Certificate{Subject: pkix.Name{CommonName: "ledger.example"}}, time.Hour)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err == nil {
+		err = errors.Join(
+			os.WriteFile(h.path(certFile), pemOf(leaf), 0o644),
+			os.WriteFile(h.path(certKeyFile), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600),
+			Revoke(h.path(revocationsFile), "kid 0000000000000002"), Revoke(h.path(revocationsFile), "kid 0000000000000003  # lost"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := h.identity(c, testLogID, merkle.Blake3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	goodToken, err := os.ReadFile(h.path(TokenFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{certFile, revocationsFile} {
+		if found := rotOf(t, h, c, name, good, goodToken); found["refused"] == 0 {
+			t.Errorf("no flip of %s was refused: the test has tested nothing", name)
+		}
+	}
+	if found := rotOf(t, h, c, seenFile, good, goodToken); found["refused"] > 0 {
+		t.Errorf("damage of what is remembered of a certificate is held against the certificate")
+	}
+	renewed, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: leaf.Subject, NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter.Add(time.Hour),
+	}, signer.cert, leaf.PublicKey, signer.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and again
+		if err := os.WriteFile(h.path(certFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: renewed}), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if id, err := h.identity(c, testLogID, merkle.Blake3); err != nil || !bytes.Equal(id.Certificate.Certificate[0], renewed) {
+			t.Errorf("renewed: %v", err)
+		}
+	}
+}
+
+func pemOf(c *x509.Certificate) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
+}
+
+func authorityNamed(t *testing.T, name string) *authority {
+	t.Helper()
+	a := &authority{t: t}
+	a.cert, a.key = a.sign(&x509.Certificate{
+		Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}, time.Hour)
+	return a
+}
+
 // TestChainOfTheCertificate: a signature whose signer is in the file is checked; one whose signer is not
 // cannot be.
 func TestChainOfTheCertificate(t *testing.T) {
-	certPEM := func(c *x509.Certificate) []byte {
-		return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
-	}
-	authorityNamed := func(name string) *authority {
-		a := &authority{t: t}
-		a.cert, a.key = a.sign(&x509.Certificate{
-			Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-		}, time.Hour)
-		return a
-	}
-	signer := authorityNamed("root")
+	signer := authorityNamed(t, "root")
 	leaf, key := signer.sign(&x509.Certificate{Subject: pkix.Name{CommonName: selfSignedName}}, time.Hour)
 	der, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
@@ -183,10 +246,10 @@ func TestChainOfTheCertificate(t *testing.T) {
 		chain [][]byte
 		wrong bool
 	}{
-		"a leaf without its signer": {[][]byte{certPEM(leaf)}, false},
-		"a chain":                   {[][]byte{certPEM(leaf), certPEM(signer.cert)}, false},
-		"a chain with another signer of that name": {[][]byte{certPEM(leaf), certPEM(authorityNamed("root").cert)}, true},
-		"a chain with another signer":              {[][]byte{certPEM(leaf), certPEM(authorityNamed("other").cert)}, false},
+		"a leaf without its signer": {[][]byte{pemOf(leaf)}, false},
+		"a chain":                   {[][]byte{pemOf(leaf), pemOf(signer.cert)}, false},
+		"a chain with another signer of that name": {[][]byte{pemOf(leaf), pemOf(authorityNamed(t, "root").cert)}, true},
+		"a chain with another signer":              {[][]byte{pemOf(leaf), pemOf(authorityNamed(t, "other").cert)}, false},
 	} {
 		_, err := checkedPair(bytes.Join(tt.chain, nil), keyPEM)
 		if tt.wrong != (err != nil) || tt.wrong && !strings.Contains(err.Error(), "signature") {

@@ -40,6 +40,9 @@ type RestoreOptions struct {
 	// Unverified takes the derived state of a snapshot as it is signed. Otherwise what was made is
 	// verified before it counts, as Verify does: it takes some 100 bytes of memory for each entry.
 	Unverified bool
+
+	// Unarchived begins a new epoch on a snapshot of a pruned ledger, which cannot be archived.
+	Unarchived bool
 }
 
 // RestoreReport is what came of a restore.
@@ -73,8 +76,17 @@ const restoreFolder = ".restore"
 // homeParts are what a restore puts into its place: meta last, which makes it a ledger.
 var homeParts = []string{"log", "state", "head", storeMetaFile}
 
+// restoreKeeps is what may lie in a folder into which a ledger is restored.
+var restoreKeeps = []string{lockFile, keyringFile, revocationsFile, nodeKeyFile, certFile, certKeyFile, seenFile, "lost+found"}
+
 // errInterrupted keeps a start from making a new ledger where a restore was under way.
 var errInterrupted = errors.New("a restore into it was interrupted: run it again, or choose an empty folder")
+
+// ErrRestorePruned is what a restore says of a snapshot of a pruned ledger that is to begin a new epoch.
+var ErrRestorePruned = errors.New("were pruned and are not in the snapshot, and the archive of a new epoch begins with the first entry, " +
+	"so the ledger could not be archived: restore its archive, which has them all (ledgerctl restore --archive); or go on in the " +
+	"same epoch with the same archive.dir, where nothing is missing (--same-epoch); or, where the archive is lost, " +
+	"take the ledger without one (--unarchived, and no archive.dir)")
 
 // RestoreArchive makes a home from an archive, up to its last segment. Every root is computed again and
 // every entry judged again. The home is the ledger when this returns nil, and none before.
@@ -108,6 +120,9 @@ func RestoreSnapshot(ctx context.Context, file io.Reader, o *RestoreOptions) (Re
 		m, signed, err := unpackSnapshot(file, dir, o.Key)
 		if err != nil {
 			return err
+		}
+		if m.First > 1 && !o.SameEpoch && !o.Unarchived {
+			return fmt.Errorf("entries before %d %w", m.First, ErrRestorePruned)
 		}
 		from.signed, from.note, from.kept = merkle.Checkpoint{Origin: m.Origin, Size: m.Size, Root: m.Root}, signed, m.First
 		if _, from.logID, _, err = merkle.ParseOrigin(m.Origin); err != nil {
@@ -229,8 +244,9 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 		return nil, err
 	}
 	for _, entry := range names {
-		if !slices.Contains([]string{lockFile, keyringFile, revocationsFile, nodeKeyFile, certFile, certKeyFile, "lost+found"}, entry.Name()) {
-			return nil, fmt.Errorf("%s lies there: a restore is into a folder that is empty, but for keys and certificates", entry.Name())
+		name := entry.Name()
+		if !slices.ContainsFunc(restoreKeeps, func(kept string) bool { return name == kept || name == besideName(kept) }) {
+			return nil, fmt.Errorf("%s lies there: a restore is into a folder that is empty, but for keys and certificates", name)
 		}
 	}
 	if nodeKey != "" {

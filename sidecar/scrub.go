@@ -17,14 +17,15 @@ import (
 )
 
 // scrubber reads what is on disk again in the background, every scrub.interval, at scrub.bytes_per_second
-// at most: the tables of the log, whose records it hashes and whose roots it computes again from the
-// first on, the tables of the state, the head file and the meta file. It reads files and not the
-// databases, so that no cache loses what the hot path needs, and nobody waits for it. What it finds
-// puts the ledger into safe mode.
+// at most: the tables and WALs of the log, whose records it hashes and whose roots it computes again from the
+// first on, every row of the state, which it holds against the log, the checksums of all tables, the head file
+// and the meta file. It reads files and not the databases, so that no cache loses what the hot path needs, and
+// nobody waits for it. What it finds puts the ledger into safe mode.
 type scrubber struct {
 	store      *store.Store
 	frontierAt func(size uint64) (merkle.Frontier, error) // for a log that has forgotten its beginning
 	lost       func(*committer.Loss)
+	room       func() bool // for a descriptor more for each table
 	interval   time.Duration
 	rate       float64 // bytes a second
 	log        *zap.Logger
@@ -34,6 +35,7 @@ type scrubber struct {
 	completed atomic.Int64 // Unix ms of the end of the newest pass that was complete; 0 = none yet
 	errors    atomic.Uint64
 	entries   atomic.Uint64 // verified by the pass under way, or by the newest one
+	rows      atomic.Uint64 // of the state, held against the log
 	owed      time.Duration // that reading was faster than it may be
 
 	cancel context.CancelFunc
@@ -54,6 +56,7 @@ func startScrubber(s *Sidecar) *scrubber {
 	}
 	sc := &scrubber{
 		store: s.store, frontierAt: s.roots.prover.FrontierAt, lost: s.committer.EnterSafeMode, log: s.log.Named("scrub"),
+		room:     func() bool { return s.descriptorsFor(s.store.Metrics()) },
 		interval: s.config.Scrub.Interval.Duration(), rate: float64(s.config.Scrub.BytesPerSecond),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -86,10 +89,12 @@ func (sc *scrubber) run(ctx context.Context) {
 	}
 }
 
-// pass reads everything once and returns the first thing that is wrong.
+// pass reads everything once and returns the first thing that is wrong. Where rows of the state cannot be
+// read, the file that is to blame is looked for.
 func (sc *scrubber) pass(ctx context.Context) error {
 	read := func(n int) error { return sc.wait(ctx, n) }
-	if err := sc.scrubLog(read); err != nil {
+	wrong, err := sc.scrubLog(read)
+	if err != nil {
 		return err
 	}
 	if err := sc.store.ScrubState(read); err != nil {
@@ -98,38 +103,45 @@ func (sc *scrubber) pass(ctx context.Context) error {
 		}
 		return err
 	}
-	return sc.store.ScrubFiles()
+	if wrong != nil && store.IsDamage(wrong) {
+		sc.store.DiscardState(wrong)
+		return &stateDamage{wrong}
+	}
+	return errors.Join(wrong, sc.store.ScrubFiles())
 }
 
 // stateDamage is damage of what is derived, which the next start makes again.
 type stateDamage struct{ error }
 
-// scrubLog computes every root again from what the tables of the log hold.
-func (sc *scrubber) scrubLog(read func(int) error) error {
-	kind := merkle.HashKind(sc.store.Meta().Hash)
-	frontier := merkle.NewFrontier(kind)
+// scrubLog computes every root again from what the files of the log hold, and holds the rows of the state
+// against it; wrong is what is the matter with those. It ends behind what was durable when it began, once that
+// is done.
+func (sc *scrubber) scrubLog(read func(int) error) (wrong, err error) {
+	tail, err := sc.store.Last()
+	if err != nil {
+		return nil, err
+	}
 	sc.entries.Store(0)
+	var p *scrubPass
 	for commit, err := range sc.store.ScrubLog(read) {
+		if err == nil && p == nil {
+			p, err = sc.begin(commit.First, tail.Size, read)
+		}
+		if err == nil {
+			err = p.commit(commit)
+		}
 		if err != nil {
-			return err
-		}
-		if frontier.Size() == 0 && commit.First > 1 {
-			if frontier, err = sc.frontierAt(commit.First - 1); err != nil {
-				return fmt.Errorf("compute the tree before %d: %w", commit.First, err)
-			}
-		}
-		start := uint32(0)
-		for _, end := range commit.Ends {
-			frontier.Add(kind.Leaf(commit.Records[start:end]))
-			start = end
-		}
-		if root := frontier.Root(); root != merkle.Hash(commit.Root) {
-			return &store.Damage{Seq: commit.First, Err: fmt.Errorf(
-				"the root at size %d does not recompute: the log says %x, its records give %v", commit.Last(), commit.Root, root)}
+			return nil, errors.Join(err, p.end())
 		}
 		sc.entries.Add(uint64(commit.Count))
+		if p.sketch == nil && commit.Last() >= tail.Size {
+			break
+		}
 	}
-	return nil
+	if p == nil {
+		return nil, nil
+	}
+	return p.wrong, p.end()
 }
 
 // wait keeps to the rate: what was read since is paid for in pauses.
@@ -158,8 +170,8 @@ func (sc *scrubber) found(err error) {
 	damage, derived := new(store.Damage), new(stateDamage)
 	switch {
 	case errors.As(err, &derived):
-		sc.log.Error("a table of the derived state is damaged", zap.Error(derived.error))
-		sc.lost(&committer.Loss{What: fmt.Sprintf("a scrub found the derived state damaged (%v): restart the sidecar, which makes it again from the log", derived.error)})
+		sc.log.Error("the derived state is damaged", zap.Error(derived.error))
+		sc.lost(&committer.Loss{What: fmt.Sprintf("a scrub found the derived state damaged (%v): %s", derived.error, sc.remedy())})
 	case errors.As(err, &damage):
 		last := damage.Seq
 		if tail, err := sc.store.Last(); err == nil {
@@ -176,6 +188,14 @@ func (sc *scrubber) found(err error) {
 	}
 }
 
+// remedy says what makes a sound state again.
+func (sc *scrubber) remedy() string {
+	if tail, err := sc.store.Last(); err == nil && tail.First > 1 {
+		return "the log has forgotten its beginning, so restore the ledger from its archive or a snapshot"
+	}
+	return "restart the sidecar, which makes it again from the log"
+}
+
 // stop ends the scrub, amid a pass where one is under way.
 func (sc *scrubber) stop() {
 	sc.cancel()
@@ -190,6 +210,7 @@ var (
 	scrubPasses    = describe("ledger_scrub_passes_total", "Times that the scrub has read everything and found nothing wrong.")
 	scrubErrors    = describe("ledger_scrub_errors_total", "Passes of the scrub that ended at something damaged or unreadable.")
 	scrubCompleted = describe("ledger_scrub_completed_timestamp_seconds", "Unix time at which the scrub had last read everything and found nothing wrong; 0 before.")
+	scrubRows      = describe("ledger_scrub_rows_total", "Rows of the derived state that the scrub has held against the log.")
 	scrubEntries   = describe("ledger_scrub_size_entries", "Entries that the pass under way has verified, or that the newest did.")
 )
 
@@ -212,6 +233,7 @@ func (f *scrubFigures) Collect(out chan<- prometheus.Metric) {
 		{scrubErrors, prometheus.CounterValue, float64(sc.errors.Load())},
 		{scrubCompleted, prometheus.GaugeValue, float64(sc.completed.Load()) / 1e3},
 		{scrubEntries, prometheus.GaugeValue, float64(sc.entries.Load())},
+		{scrubRows, prometheus.CounterValue, float64(sc.rows.Load())},
 	} {
 		out <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value)
 	}

@@ -64,6 +64,7 @@ func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 		ss.out.run()
 	}()
 	err := ss.read()
+	s.sessions.wasRead(conn)
 	ss.end()
 	ss.drain(err)
 	ss.out.close()

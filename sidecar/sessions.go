@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rustyonions/ron-ledger/peercred"
+	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // sessionTable knows the connections, counts them by uid, and can wake them.
@@ -15,14 +16,24 @@ import (
 // Invariant: len(conns) == Σ byUID, and no count is zero.
 type sessionTable struct {
 	mu      sync.Mutex
-	conns   map[net.Conn]*session // nil until it is served
+	conns   map[net.Conn]*connection
 	byUID   map[uint32]int
+	taken   uint64 // connections so far
 	waking  bool
 	running sync.WaitGroup
 }
 
+// connection is one that was taken.
+type connection struct {
+	conn    net.Conn
+	uid     uint32
+	number  uint64        // in the order in which they were made
+	session *session      // nil until it is served
+	read    chan struct{} // closed when nothing more of it will be read
+}
+
 func (t *sessionTable) init() {
-	t.conns = make(map[net.Conn]*session)
+	t.conns = make(map[net.Conn]*connection)
 	t.byUID = make(map[uint32]int)
 }
 
@@ -38,7 +49,8 @@ func (t *sessionTable) admit(conn net.Conn, peer peercred.Cred, limits *UDSConfi
 	case t.byUID[peer.UID] >= limits.MaxConnectionsPerUID:
 		return fmt.Sprintf("uid %d has %d connections open (uds.max_connections_per_uid)", peer.UID, t.byUID[peer.UID])
 	}
-	t.conns[conn] = nil
+	t.taken++
+	t.conns[conn] = &connection{conn: conn, uid: peer.UID, number: t.taken, read: make(chan struct{})}
 	t.byUID[peer.UID]++
 	return ""
 }
@@ -56,7 +68,53 @@ func (t *sessionTable) leave(conn net.Conn, peer peercred.Cred) {
 func (t *sessionTable) serves(ss *session) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.conns[ss.conn] = ss
+	t.conns[ss.conn].session = ss
+}
+
+// wasRead says that nothing more of a connection will be read, and that all that was is on its way.
+func (t *sessionTable) wasRead(conn net.Conn) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	close(t.conns[conn].read)
+}
+
+// before returns the connections of the same uid that were made earlier.
+func (t *sessionTable) before(conn net.Conn) (list []*connection) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	this := t.conns[conn]
+	if t.byUID[this.uid] < 2 {
+		return nil
+	}
+	for _, c := range t.conns {
+		if c.uid == this.uid && c.number < this.number {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// fence waits until the earlier connections that the peer's uid has closed are read to their end. A client that closes a broken
+// connection before it makes another one therefore knows, once that one is welcomed, that nothing which the first one
+// left behind will be judged later: what it is told then is final.
+func (t *sessionTable) fence(ss *session) wire.Fault {
+	var limit <-chan time.Time
+	for _, c := range t.before(ss.conn) {
+		if !peercred.HungUp(c.conn) {
+			continue
+		}
+		if limit == nil {
+			limit = time.After(ss.sidecar.live().UDS.FrameTimeout.Duration())
+		}
+		select {
+		case <-c.read:
+		case <-ss.ctx.Done():
+			return wire.Fault{Reason: wire.ReasonDraining, Detail: "the sidecar is shutting down"}
+		case <-limit:
+			return wire.Fault{Reason: wire.ReasonBusy, Detail: "a connection that this uid has closed is still being read (uds.frame_timeout)"}
+		}
+	}
+	return wire.Fault{}
 }
 
 // expiring returns how many connections have a token that ends before a time in Unix
@@ -64,11 +122,11 @@ func (t *sessionTable) serves(ss *session) {
 func (t *sessionTable) expiring(before int64) (n int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, ss := range t.conns {
-		if ss == nil {
+	for _, c := range t.conns {
+		if c.session == nil {
 			continue
 		}
-		if judged := ss.grant.Load(); judged != nil {
+		if judged := c.session.grant.Load(); judged != nil {
 			if end, ends := judged.rights.ExpiresUnix(); ends && end < before {
 				n++
 			}

@@ -38,13 +38,14 @@ const (
 type certificates struct {
 	current           atomic.Pointer[tls.Certificate]
 	certFile, keyFile string // empty: the certificate never changes
+	seen              certWitness
 	certPEM, keyPEM   []byte // what current was read from
 	nudge             chan struct{}
 	log               *zap.Logger
 }
 
 func newCertificates(identity *Identity, log *zap.Logger) *certificates {
-	c := &certificates{certFile: identity.certFile, keyFile: identity.keyFile, nudge: make(chan struct{}, 1), log: log}
+	c := &certificates{certFile: identity.certFile, keyFile: identity.keyFile, seen: identity.seen, nudge: make(chan struct{}, 1), log: log}
 	c.current.Store(&identity.Certificate)
 	return c
 }
@@ -91,6 +92,9 @@ func (c *certificates) reload() error {
 		return nil
 	}
 	pair, err := checkedPair(certPEM, keyPEM)
+	if err == nil {
+		err = c.seen.check(&pair)
+	}
 	if err != nil {
 		return fmt.Errorf("read certificate %s with key %s: %w", c.certFile, c.keyFile, err)
 	}
@@ -124,12 +128,15 @@ func readPair(certFile, keyFile string) (certPEM, keyPEM []byte, err error) {
 }
 
 // loadCertificate reads a pair for the first time.
-func loadCertificate(certFile, keyFile string) (tls.Certificate, error) {
+func loadCertificate(certFile, keyFile string, seen certWitness) (tls.Certificate, error) {
 	certPEM, keyPEM, err := readPair(certFile, keyFile)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	pair, err := checkedPair(certPEM, keyPEM)
+	if err == nil {
+		err = seen.check(&pair)
+	}
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("read certificate %s with key %s: %w: restore both from where they were made, "+
 			"or, in the home, remove both for new ones, which readers then have to be handed", certFile, keyFile, err)
@@ -138,25 +145,23 @@ func loadCertificate(certFile, keyFile string) (tls.Certificate, error) {
 }
 
 // checkedPair decodes a certificate with its key, which have to fit, and checks what signatures can be
-// checked here: those that the file has the signer of, and that of a certificate of our own making. What
-// fails was damaged, and no reader would take it.
+// checked here: those that the file has the signer of, and that of a certificate of our own making; certWitness
+// sees to the others. What fails was damaged, and no reader would take it.
 func checkedPair(certPEM, keyPEM []byte) (tls.Certificate, error) {
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	chain := make([]*x509.Certificate, len(pair.Certificate))
-	for i, der := range pair.Certificate {
-		if chain[i], err = x509.ParseCertificate(der); err != nil {
-			return tls.Certificate{}, err
-		}
+	chain, err := parseChain(&pair)
+	if err != nil {
+		return tls.Certificate{}, err
 	}
 	for i, c := range chain {
 		signer := c
-		switch {
-		case i+1 < len(chain) && bytes.Equal(c.RawIssuer, chain[i+1].RawSubject):
+		if signedByNext(chain, i) {
 			signer = chain[i+1]
-		case !bytes.Equal(c.RawIssuer, c.RawSubject) && !ourOwn(c):
+		}
+		if signedElsewhere(chain, i) {
 			continue // its signer is elsewhere
 		}
 		if err := signer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature); err != nil {
@@ -164,6 +169,27 @@ func checkedPair(certPEM, keyPEM []byte) (tls.Certificate, error) {
 		}
 	}
 	return pair, nil
+}
+
+// parseChain returns the certificates of a pair, the leaf first.
+func parseChain(pair *tls.Certificate) (chain []*x509.Certificate, err error) {
+	chain = make([]*x509.Certificate, len(pair.Certificate))
+	for i, der := range pair.Certificate {
+		if chain[i], err = x509.ParseCertificate(der); err != nil {
+			return nil, err
+		}
+	}
+	return chain, nil
+}
+
+func signedByNext(chain []*x509.Certificate, i int) bool {
+	return i+1 < len(chain) && bytes.Equal(chain[i].RawIssuer, chain[i+1].RawSubject)
+}
+
+// signedElsewhere reports whether the signer of a certificate is not in its chain.
+func signedElsewhere(chain []*x509.Certificate, i int) bool {
+	c := chain[i]
+	return !signedByNext(chain, i) && !bytes.Equal(c.RawIssuer, c.RawSubject) && !ourOwn(c)
 }
 
 // ourOwn tells a certificate of selfSigned by any two of three marks, one of which may be damaged.

@@ -67,7 +67,7 @@ func TestCertificateReload(t *testing.T) {
 	dir := t.TempDir()
 	certFile, keyFile := filepath.Join(dir, "c.pem"), filepath.Join(dir, "k.pem")
 	first := certificateFiles(t, certFile, keyFile)
-	pair, err := loadCertificate(certFile, keyFile)
+	pair, err := loadCertificate(certFile, keyFile, certWitness{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -62,11 +62,15 @@ type frozenFS struct {
 	manifests map[string]int      // the length of each
 }
 
-func freeze(dir string) (_ *frozenFS, err error) {
-	f := &frozenFS{
-		FS: vfs.Default, dir: dir, copied: map[string][]byte{}, tables: map[string]vfs.File{}, lists: map[string][]string{},
+func newFrozen(fsys vfs.FS, dir string) *frozenFS {
+	return &frozenFS{
+		FS: fsys, dir: dir, copied: map[string][]byte{}, tables: map[string]vfs.File{}, lists: map[string][]string{},
 		manifests: map[string]int{},
 	}
+}
+
+func freeze(dir string) (_ *frozenFS, err error) {
+	f := newFrozen(vfs.Default, dir)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.Close())

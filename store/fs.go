@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -13,9 +14,9 @@ import (
 // FS is the file system that a Store lives on. The zero value of Options means the disk; Memory
 // and NewCrashFS make the others. It hides Pebble's type, so that nobody else imports Pebble.
 type FS struct {
-	fs    vfs.FS
-	mem   *vfs.MemFS  // nil on disk
-	links *sync.Mutex // held while a file is linked or the file system cloned; nil without CrashClone
+	fs     vfs.FS
+	mem    *vfs.MemFS  // nil on disk
+	clones *sync.Mutex // held while the file system is cloned, and by cloneGuard; nil without CrashClone
 }
 
 // Memory returns an empty file system in memory: the micronode's.
@@ -31,30 +32,42 @@ func NewCrashFS() *FS {
 }
 
 func newCrashFS(m *vfs.MemFS) *FS {
-	links := new(sync.Mutex)
-	return &FS{fs: linkGuard{m, links}, mem: m, links: links}
+	clones := new(sync.Mutex)
+	return &FS{fs: cloneGuard{m, clones}, mem: m, clones: clones}
 }
 
-// linkGuard keeps Link and CrashClone of a MemFS apart. Its Link takes the lock that CrashClone
+// cloneGuard keeps Link, Lock and ReuseForWrite of a MemFS apart from CrashClone. They take the lock that CrashClone
 // waits for twice, so that a clone that begins in between is a deadlock.
-type linkGuard struct {
+type cloneGuard struct {
 	vfs.FS
-	links *sync.Mutex
+	clones *sync.Mutex
 }
 
-func (g linkGuard) Link(oldname, newname string) error {
-	g.links.Lock()
-	defer g.links.Unlock()
+func (g cloneGuard) Link(oldname, newname string) error {
+	g.clones.Lock()
+	defer g.clones.Unlock()
 	return g.FS.Link(oldname, newname)
+}
+
+func (g cloneGuard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	g.clones.Lock()
+	defer g.clones.Unlock()
+	return g.FS.ReuseForWrite(oldname, newname, category)
+}
+
+func (g cloneGuard) Lock(name string) (io.Closer, error) {
+	g.clones.Lock()
+	defer g.clones.Unlock()
+	return g.FS.Lock(name)
 }
 
 // CrashClone returns the file system as a crash at this moment may leave it: everything that was
 // synced, and each unsynced block and directory entry with unsyncedPercent (0..100) chance,
 // drawn from seed. The original goes on undisturbed. It panics unless f descends from NewCrashFS.
 func (f *FS) CrashClone(unsyncedPercent int, seed uint64) *FS {
-	if f.links != nil {
-		f.links.Lock()
-		defer f.links.Unlock()
+	if f.clones != nil {
+		f.clones.Lock()
+		defer f.clones.Unlock()
 	}
 	m := f.mem.CrashClone(vfs.CrashCloneCfg{
 		UnsyncedDataPercent: unsyncedPercent,

@@ -38,7 +38,7 @@ type Fault struct {
 // never fail: the closing of what was only read, prefetching, and path arithmetic. It is called from
 // several goroutines at once.
 func (f *FS) Inject(decide func(Op) Fault) *FS {
-	return &FS{fs: &injectFS{FS: f.fs, decide: decide}, mem: f.mem, links: f.links}
+	return &FS{fs: &injectFS{FS: f.fs, decide: decide}, mem: f.mem, clones: f.clones}
 }
 
 // Faulty returns f with a fault injector before it: a file operation for which fail returns true

@@ -16,16 +16,22 @@ import (
 	"github.com/cockroachdb/pebble/v2/objstorage"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/wal"
 )
 
-// ScrubLog reads all tables of the log from their files again, past every cache, and yields their
-// commits in order. What is in memory and in the WAL alone is not among them. read is called before
+// ScrubLog reads the whole log from its files again, past every cache, the tables and then the WALs, and
+// yields its commits in order; it ends where it has come to what was durable when it looked for files last,
+// so a log that grows faster than it may be read has no end: the caller ends it then. read is called before
 // each read of the disk with its length in bytes: it may wait, and its error ends the iteration, as
 // does a *Damage that names the file. Any other error says nothing of the log.
 func (s *Store) ScrubLog(read func(n int) error) iter.Seq2[*Commit, error] {
 	return func(yield func(*Commit, error) bool) {
 		first := s.durable().First
-		sc := &scrub{store: s, read: read, next: first}
+		if first == 0 {
+			return // nothing was committed yet
+		}
+		sc := newScrub(s, read)
+		sc.next = first
 		err := sc.log(yield)
 		if s.durable().First != first {
 			return // the log was pruned meanwhile: what is missing is meant to be
@@ -40,12 +46,13 @@ func (s *Store) ScrubLog(read func(n int) error) iter.Seq2[*Commit, error] {
 // block against its checksum. What it finds makes the next Open discard the state. The error names
 // the file; IsDamage tells it from a failure of the disk.
 func (s *Store) ScrubState(read func(n int) error) error {
-	sc := &scrub{store: s, read: read}
+	sc := newScrub(s, read)
+	sc.done = map[string]bool{}
 	for {
 		again, err := sc.state()
 		if err != nil {
 			if IsDamage(err) {
-				s.state.discardOnce.Do(func() { s.state.discard(err) })
+				s.DiscardState(err)
 			}
 			return err
 		}
@@ -53,6 +60,11 @@ func (s *Store) ScrubState(read func(n int) error) error {
 			return nil
 		}
 	}
+}
+
+// DiscardState makes the next Open discard the state, in which something is wrong.
+func (s *Store) DiscardState(cause error) {
+	s.state.discardOnce.Do(func() { s.state.discard(cause) })
 }
 
 // ScrubFiles reads the meta file and the head file again.
@@ -83,13 +95,17 @@ func IsDamage(err error) bool {
 
 var errScrubEnded = errors.New("the scrub was ended")
 
-// scrub is one pass over tables.
+// scrub is one pass over files.
 type scrub struct {
 	store  *Store
-	read   func(n int) error
+	fs     vfs.FS // which tells each read
 	next   uint64 // sequence number that the next block of the log has to begin with
 	commit Commit
-	done   map[string]bool // tables of the state that were read
+	done   map[string]bool // tables of the state that were read; nil in a pass over the log
+}
+
+func newScrub(s *Store, read func(n int) error) *scrub {
+	return &scrub{store: s, fs: &throttledFS{FS: s.fs, read: read}}
 }
 
 // table is a table file.
@@ -119,32 +135,54 @@ func tables(db *pebble.DB, fsys vfs.FS, dir string) ([]table, error) {
 	return slices.CompactFunc(list, func(a, b table) bool { return a.path == b.path }), nil
 }
 
-// log reads the tables of the log. A table that is gone was replaced by others: the list is read again.
+// log reads the log in rounds. A file that is gone was replaced by others: they are looked for again.
 func (sc *scrub) log(yield func(*Commit, error) bool) error {
-	s := sc.store
 	sc.commit = Commit{First: sc.next}
-	for gone := 0; ; gone++ {
-		list, err := tables(s.log, s.fs, s.fs.PathJoin(s.dir, logDirName))
-		if err != nil {
-			return err
-		}
-		for i := range list {
-			err = sc.table(&list[i], func(key, value []byte) error { return sc.block(list[i].path, key, value, yield) })
-			if err != nil {
-				break
-			}
-		}
+	for gone := 0; ; {
+		before := sc.next
+		err := sc.round(yield)
 		switch {
-		case !errors.Is(err, fs.ErrNotExist):
+		case err != nil && !errors.Is(err, fs.ErrNotExist):
 			return err
+		case err == nil && sc.next > sc.store.durable().Size:
+			return nil
+		case err == nil || sc.next > before:
+			gone = 0
 		case gone == goneMax:
 			return damageAt(sc.commit.First, err)
+		default:
+			gone++
 		}
 	}
 }
 
-// goneMax is how many times a scrub looks for a table that is not there.
+// goneMax is how many times a scrub looks for a file that is not there.
 const goneMax = 10
+
+// round reads what lies in tables and then what lies in WALs alone. The WALs are listed before the
+// tables: what is in none of them by then is in a table.
+func (sc *scrub) round(yield func(*Commit, error) bool) error {
+	s := sc.store
+	end := s.durable().Size
+	dir := s.fs.PathJoin(s.dir, logDirName)
+	wals, err := wal.Scan(wal.Dir{FS: sc.fs, Dirname: dir})
+	if err != nil {
+		return fmt.Errorf("look for the WALs in %s: %w", dir, fromEngine(err))
+	}
+	list, err := tables(s.log, s.fs, dir)
+	if err != nil {
+		return err
+	}
+	for i := range list {
+		if i+1 < len(list) && len(list[i+1].smallest) == 8 && binary.BigEndian.Uint64(list[i+1].smallest) <= sc.next {
+			continue // read before: tables of the log do not overlap
+		}
+		if err := sc.table(&list[i], yield); err != nil {
+			return err
+		}
+	}
+	return sc.wals(wals, end, yield)
+}
 
 // block takes a block of the log.
 func (sc *scrub) block(path string, key, value []byte, yield func(*Commit, error) bool) error {
@@ -152,6 +190,7 @@ func (sc *scrub) block(path string, key, value []byte, yield func(*Commit, error
 		return nil // read before, from another table
 	}
 	c := &sc.commit
+	records, ends, groups := len(c.Records), len(c.Ends), len(c.Groups)
 	h, err := decodeBlockHeader(key, value)
 	if err == nil && h.first != sc.next {
 		err = fmt.Errorf("after sequence number %d comes a block that starts at %d", sc.next-1, h.first)
@@ -160,6 +199,7 @@ func (sc *scrub) block(path string, key, value []byte, yield func(*Commit, error
 		err = c.addBlock(&h, value)
 	}
 	if err != nil {
+		c.Records, c.Ends, c.Groups = c.Records[:records], c.Ends[:ends], c.Groups[:groups]
 		return &Damage{Seq: c.First, Err: fmt.Errorf("%s: %w", path, err)}
 	}
 	sc.next = h.lastSeq() + 1
@@ -174,8 +214,8 @@ func (sc *scrub) block(path string, key, value []byte, yield func(*Commit, error
 	return nil
 }
 
-// table yields the rows of a table.
-func (sc *scrub) table(t *table, row func(key, value []byte) error) (err error) {
+// table reads the blocks of a table of the log from the next one on.
+func (sc *scrub) table(t *table, yield func(*Commit, error) bool) (err error) {
 	r, err := sc.open(t)
 	if err != nil {
 		return err
@@ -186,12 +226,13 @@ func (sc *scrub) table(t *table, row func(key, value []byte) error) (err error) 
 		return sc.failed(t, err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for kv := it.First(); kv != nil; kv = it.Next() {
+	next := blockKey(sc.next)
+	for kv := it.SeekGE(next[:], 0); kv != nil; kv = it.Next() {
 		value, _, err := kv.Value(nil)
 		if err != nil {
 			return sc.failed(t, err)
 		}
-		if err := row(kv.K.UserKey, value); err != nil {
+		if err := sc.block(t.path, kv.K.UserKey, value, yield); err != nil {
 			return err
 		}
 	}
@@ -204,9 +245,6 @@ func (sc *scrub) state() (again bool, err error) {
 	list, err := tables(s.state.db, s.fs, s.fs.PathJoin(s.dir, stateDirName))
 	if err != nil {
 		return false, err
-	}
-	if sc.done == nil {
-		sc.done = map[string]bool{}
 	}
 	for i := range list {
 		t := &list[i]
@@ -234,7 +272,7 @@ func (sc *scrub) checksums(t *table) (err error) {
 }
 
 func (sc *scrub) open(t *table) (*sstable.Reader, error) {
-	f, err := sc.store.fs.Open(t.path, vfs.SequentialReadsOption)
+	f, err := sc.fs.Open(t.path, vfs.SequentialReadsOption)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", t.path, fromEngine(err))
 	}
@@ -243,7 +281,7 @@ func (sc *scrub) open(t *table) (*sstable.Reader, error) {
 		return nil, errors.Join(fmt.Errorf("look at %s: %w", t.path, fromEngine(err)), f.Close())
 	}
 	policy := bloom.FilterPolicy(filterBitsPerKey)
-	r, err := sstable.NewReader(context.Background(), &scrubbedFile{File: f, size: info.Size(), read: sc.read}, sstable.ReaderOptions{
+	r, err := sstable.NewReader(context.Background(), &scrubbedFile{File: f, size: info.Size()}, sstable.ReaderOptions{
 		Filters: map[string]sstable.FilterPolicy{policy.Name(): policy},
 	})
 	if err != nil {
@@ -264,18 +302,14 @@ func (sc *scrub) failed(t *table, err error) error {
 	return err
 }
 
-// scrubbedFile is a table file, each read of which is told before it is done.
+// scrubbedFile is a table file for Pebble's reader of tables.
 type scrubbedFile struct {
 	vfs.File
 	size int64
-	read func(n int) error
 }
 
 // ReadAt reads all of p.
 func (f *scrubbedFile) ReadAt(_ context.Context, p []byte, off int64) error {
-	if err := f.read(len(p)); err != nil {
-		return err
-	}
 	_, err := f.File.ReadAt(p, off)
 	return err
 }

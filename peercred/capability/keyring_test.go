@@ -173,8 +173,8 @@ func TestRevocationsFile(t *testing.T) {
 		}
 	}
 	const sorted = "kid 0000000000000001\nkid 0000000000000002\ncapability 00000000000000000000000000000001\n"
-	if got := string(revoked.Marshal()); got != sorted || revoked.Len() != 3 {
-		t.Errorf("Marshal = %q of %d, want %q", got, revoked.Len(), sorted)
+	if got := string(revoked.Marshal()); got != sorted+revoked.sum()+"\n" || revoked.Len() != 3 {
+		t.Errorf("Marshal = %q of %d, want %q and its sum", got, revoked.Len(), sorted)
 	}
 	for _, bad := range []string{"kid", "kid 01", "kid 000000000000000A", "capability 0000000000000001", "KID 0000000000000001", "0000000000000001",
 		"kid 0000000000000001 0000000000000002", "kid=0000000000000001", "capability:00000000000000000000000000000001"} {
@@ -185,6 +185,51 @@ func TestRevocationsFile(t *testing.T) {
 	var none *Revocations
 	if none.Len() != 0 || none.Marshal() != nil {
 		t.Error("nil revocations revoke something")
+	}
+}
+
+// TestRevocationsSum changes each bit of a list that was written here: it is refused, or revokes what it did.
+func TestRevocationsSum(t *testing.T) {
+	text, err := AppendRevocation(nil, "capability 00000000000000000000000000000001  # 2030-01-02T03:04:05Z stolen")
+	must(t, err)
+	text, err = AppendRevocation(text, "kid 0000000000000002")
+	must(t, err)
+	whole, err := ParseRevocations(text)
+	must(t, err)
+	if lines := strings.Split(string(text), "\n"); len(lines) != 4 || lines[2] != whole.sum() || whole.Len() != 2 {
+		t.Fatalf("%q", text)
+	}
+	refused := 0
+	for at := range text {
+		for bit := range 8 {
+			text[at] ^= 1 << bit
+			other, err := ParseRevocations(text)
+			if err == nil && !bytes.Equal(other.Marshal(), whole.Marshal()) {
+				t.Errorf("bit %d of byte %d makes another list: %q", bit, at, text)
+			}
+			if err != nil {
+				refused++
+			}
+			text[at] ^= 1 << bit
+		}
+	}
+	if refused == 0 {
+		t.Error("no flip was refused")
+	}
+	if _, err := AppendRevocation(append(bytes.Clone(text), "kid 0000000000000003\n"...), "kid 0000000000000004"); err == nil ||
+		!strings.Contains(err.Error(), "behind the sum nothing follows") {
+		t.Errorf("a line behind the sum: %v", err)
+	}
+	if _, err := ParseRevocations(bytes.Replace(text, []byte("kid 0000000000000002\n"), nil, 1)); err == nil || !strings.Contains(err.Error(), "take the line of the sum out") {
+		t.Errorf("a line is missing: %v", err)
+	}
+	// What people write by hand has no sum unless they want one.
+	byHand, err := AppendRevocation([]byte("# ours\nkid 0000000000000002"), "kid 0000000000000003")
+	if err != nil || string(byHand) != "# ours\nkid 0000000000000002\nkid 0000000000000003\n" {
+		t.Errorf("%q: %v", byHand, err)
+	}
+	if _, err := AppendRevocation(text, "kid 3"); err == nil {
+		t.Error("a line that says nothing is added")
 	}
 }
 

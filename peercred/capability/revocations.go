@@ -2,6 +2,9 @@ package capability
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -13,8 +16,11 @@ import (
 //
 //	capability 00112233445566778899aabbccddeeff  # what follows is for people
 //	kid 0011223344556677
+//	sum 16 hex digits
 //
-// A nil Revocations, and the zero value, revoke nothing. It is safe for concurrent
+// The last line is the beginning of the SHA-256 of the other lines as Marshal writes them, sorted and without
+// what is for people: a damaged id would be another id, and leave valid what was revoked. Where people write the file it
+// may be left out. A nil Revocations, and the zero value, revoke nothing. It is safe for concurrent
 // reading; to change it, make another and swap them.
 type Revocations struct {
 	ids  map[ID]struct{}
@@ -25,19 +31,77 @@ type Revocations struct {
 // error: a slip must not leave valid what somebody meant to revoke.
 func ParseRevocations(text []byte) (*Revocations, error) {
 	r := new(Revocations)
-	number := 0
+	number, summed := 0, false
 	for line := range strings.Lines(string(text)) {
 		number++
-		line, _, _ = strings.Cut(line, "#")
-		fields := strings.Fields(line)
+		fields := revocationFields(line)
 		if len(fields) == 0 {
 			continue
 		}
-		if err := r.parseLine(fields); err != nil {
+		var err error
+		switch {
+		case summed:
+			err = errors.New("behind the sum nothing follows: take its line out where the list was changed by hand")
+		case fields[0] == sumFirst:
+			err = r.checkSum(fields)
+			summed = true
+		default:
+			err = r.parseLine(fields)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("parse revocations: line %d: %w", number, err)
 		}
 	}
 	return r, nil
+}
+
+// revocationFields are the words of a line that are not for people alone.
+func revocationFields(line string) []string {
+	line, _, _ = strings.Cut(line, "#")
+	return strings.Fields(line)
+}
+
+// sumFirst is the first word of the line with the sum.
+var sumFirst = strings.TrimSpace(sumWord)
+
+func (r *Revocations) checkSum(fields []string) error {
+	if strings.Join(fields, " ") != r.sum() {
+		return errors.New("the sum is not that of the lines before it: the list is damaged: restore it; " +
+			"where it was changed by hand, take the line of the sum out")
+	}
+	return nil
+}
+
+// sum is the line behind the others.
+func (r *Revocations) sum() string {
+	hash := sha256.Sum256(r.lines())
+	return sumWord + hex.EncodeToString(hash[:sumBytes])
+}
+
+// AppendRevocation adds a line to a revocation file, before its sum, which is made anew. A file that has none
+// gets one where it has no other line: people may be its writers. It fails where the file or the line cannot be read.
+func AppendRevocation(text []byte, line string) ([]byte, error) {
+	r, err := ParseRevocations(text)
+	if err != nil {
+		return nil, err
+	}
+	sum := r.Len() == 0
+	var file bytes.Buffer
+	for old := range strings.Lines(string(text)) {
+		if fields := revocationFields(old); len(fields) > 0 && fields[0] == sumFirst {
+			sum = true
+			continue
+		}
+		fmt.Fprintln(&file, strings.TrimSuffix(old, "\n"))
+	}
+	fmt.Fprintln(&file, line)
+	if r, err = ParseRevocations(file.Bytes()); err != nil {
+		return nil, err
+	}
+	if sum {
+		fmt.Fprintln(&file, r.sum())
+	}
+	return file.Bytes(), nil
 }
 
 func (r *Revocations) parseLine(fields []string) error {
@@ -97,12 +161,17 @@ func (r *Revocations) Revoked(id ID, kid KID) bool {
 	return idRevoked || kidRevoked
 }
 
-// Marshal returns the file, sorted; what was written for people is not kept.
+// Marshal returns the file, sorted and with its sum; what was written for people is not kept.
 func (r *Revocations) Marshal() []byte {
-	var file bytes.Buffer
 	if r == nil {
 		return nil
 	}
+	return fmt.Appendln(r.lines(), r.sum())
+}
+
+// lines are those of what is revoked.
+func (r *Revocations) lines() []byte {
+	var file bytes.Buffer
 	for _, kid := range slices.SortedFunc(maps.Keys(r.kids), func(a, b KID) int { return bytes.Compare(a[:], b[:]) }) {
 		fmt.Fprintf(&file, "kid %v\n", kid)
 	}

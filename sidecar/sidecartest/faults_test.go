@@ -117,6 +117,7 @@ func TestFaultsAtEveryOperation(t *testing.T) {
 	for n, incident := range Incidents {
 		t.Run(strings.ReplaceAll(incident.Name, ",", ""), func(t *testing.T) {
 			runs, stopped, failed := 0, 0, 0
+			met := map[int]bool{}
 			s := faultStory(t, seed)
 			if n%4 == 3 && incident.Hits != nil { // see windowStory
 				s = windowStory(t)
@@ -130,13 +131,15 @@ func TestFaultsAtEveryOperation(t *testing.T) {
 					break // the run ended before it
 				}
 				runs++
+				met[out.At] = true
 				if out.Stopped {
 					stopped++
 				} else if out.Failed {
 					failed++
 				}
 			}
-			t.Logf("%d runs: %d stopped by Fatal, %d refused with an error, %d went on", runs, stopped, failed, runs-stopped-failed)
+			t.Logf("%d runs, from every %d. operation on, which met %d different ones first: %d stopped by Fatal, %d came back with an error, %d went on",
+				runs, stride, len(met), stopped, failed, runs-stopped-failed)
 			if runs == 0 {
 				t.Error("it met no operation")
 			}

@@ -174,6 +174,9 @@ func isForeseen(err error) bool {
 	return false
 }
 
+// Play tells the story on an empty file system, in two lives with a clean stop behind each.
+func (s *Story) Play(fs *store.FS) error { return s.play(fs, new(progress)) }
+
 // play tells the story on fs in two lives.
 func (s *Story) play(fs *store.FS, at *progress) error {
 	for range 2 {

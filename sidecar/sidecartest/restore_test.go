@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
@@ -35,6 +36,27 @@ func mintIn(t *testing.T, home, archived string, from, entries int) {
 			t.Fatalf("%+v: %v", r, err)
 		}
 	})
+}
+
+// What a restore leaves that is killed amid the writing of a key does not stand in the way of the next one; what is none
+// of a restore does.
+func TestRestoreBesideHalfAKey(t *testing.T) {
+	home := filepath.Join(ShortDir(t), "home")
+	mintIn(t, home, "", 1, 3)
+	var file bytes.Buffer
+	if _, err := sidecar.SnapshotHome(home, &file); err != nil {
+		t.Fatal(err)
+	}
+	for name, refused := range map[string]bool{".keyring.new": false, ".node.key.new": false, ".letter.new": true, "letter": true} {
+		into := filepath.Join(ShortDir(t), "home")
+		if err := errors.Join(os.Mkdir(into, 0o700), os.WriteFile(filepath.Join(into, name), []byte("ron-"), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := sidecar.RestoreSnapshot(t.Context(), bytes.NewReader(file.Bytes()), &sidecar.RestoreOptions{Home: into})
+		if refused != (err != nil) || refused && !strings.Contains(err.Error(), name+" lies there") {
+			t.Errorf("beside %s: %v", name, err)
+		}
+	}
 }
 
 // A snapshot that is signed and whole, and whose derived state is not that of its entries, is refused:

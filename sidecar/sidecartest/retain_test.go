@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,6 +37,7 @@ func TestRetention(t *testing.T) {
 		use(s, c, token)
 	}
 	var oldest uint64
+	var snapshot []byte
 	t.Run("load", func(t *testing.T) {
 		run(t, func(s *sidecar.Sidecar, c *client.Client, token []byte) {
 			var answered atomic.Uint64
@@ -67,10 +70,7 @@ func TestRetention(t *testing.T) {
 			if err := c.Snapshot(t.Context(), &file); err != nil {
 				t.Fatal(err)
 			}
-			other := filepath.Join(ShortDir(t), "other")
-			if r, err := sidecar.RestoreSnapshot(t.Context(), &file, &sidecar.RestoreOptions{Home: other}); err != nil || r.Epoch != 1 {
-				t.Fatalf("restore what was pruned: %+v: %v", r, err)
-			}
+			snapshot = file.Bytes()
 		})
 	})
 	if t.Failed() {
@@ -90,6 +90,74 @@ func TestRetention(t *testing.T) {
 	if err != nil || report.Size < oldest {
 		t.Fatalf("verified with the archive: %+v: %v", report, err)
 	}
+	t.Run("snapshot", func(t *testing.T) { restorePruned(t, snapshot, home) })
+	t.Run("damaged", func(t *testing.T) { restoreDamaged(t, home, archived, oldest) })
+}
+
+// restorePruned restores a snapshot of a pruned ledger: in a new epoch it could not be archived, so that is
+// refused unless it is asked for; in the same epoch it goes on.
+func restorePruned(t *testing.T, snapshot []byte, home string) {
+	restore := func(o sidecar.RestoreOptions) (sidecar.RestoreReport, error) {
+		o.Home = filepath.Join(ShortDir(t), "other")
+		r, err := sidecar.RestoreSnapshot(t.Context(), bytes.NewReader(snapshot), &o)
+		if entries, _ := os.ReadDir(filepath.Join(o.Home, "log")); err != nil && len(entries) > 0 {
+			t.Errorf("a restore that is refused leaves a log: %v", err)
+		}
+		return r, err
+	}
+	if _, err := restore(sidecar.RestoreOptions{}); !errors.Is(err, sidecar.ErrRestorePruned) {
+		t.Errorf("a new epoch on what was pruned: %v", err)
+	}
+	if r, err := restore(sidecar.RestoreOptions{Unarchived: true}); err != nil || r.Epoch != 1 {
+		t.Errorf("a new epoch without an archive: %+v: %v", r, err)
+	}
+	if r, err := restore(sidecar.RestoreOptions{SameEpoch: true, OldHome: home, NodeKey: filepath.Join(home, "node.key")}); err != nil || r.Epoch != 0 {
+		t.Errorf("the same epoch: %+v: %v", r, err)
+	}
+}
+
+// restoreDamaged damages the derived state of a pruned ledger: the start refuses it and says what to do, and what is then
+// restored from the archive has every entry, knows every identity, and is archived again.
+func restoreDamaged(t *testing.T, home, archived string, oldest uint64) {
+	if err := os.WriteFile(filepath.Join(home, "state.rebuild"), nil, 0o600); err != nil { // what a damaged row asks for
+		t.Fatal(err)
+	}
+	config := sidecar.Defaults(sidecar.Macronode)
+	config.Home, config.HTTPS.Addr, config.Log.Level = home, "127.0.0.1:0", "error"
+	s, err := sidecar.Start(t.Context(), config)
+	if err == nil {
+		t.Fatalf("a start with a damaged state that cannot be made again: %v", s.Close(t.Context()))
+	}
+	if !strings.Contains(err.Error(), "restore the ledger from its archive") {
+		t.Errorf("the start says: %v", err)
+	}
+	again := filepath.Join(ShortDir(t), "home")
+	r, err := sidecar.RestoreArchive(t.Context(), archived, nil, &sidecar.RestoreOptions{Home: again, NodeKey: filepath.Join(home, "node.key")})
+	if err != nil || r.Size < oldest || r.Epoch != 1 {
+		t.Fatalf("restored from the archive: %+v: %v", r, err)
+	}
+	_, token := startSidecar(t, func(c *sidecar.Config) {
+		c.Home, c.Archive.Dir, c.Archive.Interval, c.Retention.Keep = again, archived, sidecar.Duration(time.Second), 1000
+	})
+	c, err := client.Dial(t.Context(), client.Options{Socket: again + "/ledger.sock", Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for _, n := range []int{1, 256, int(oldest - 1), int(oldest), int(r.Size)} {
+		b := new(client.Batch)
+		f := wire.Fields{Kind: wire.KindMint, Account: "a", Amount: wire.AmountOf(1), Nonce: nonceOf(n), Memo: make([]byte, 200), Timestamp: 5}
+		if err := b.Add(&f); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := c.Append(t.Context(), b); err != nil || len(got.Results) != 1 || got.Results[0].Outcome != wire.OutcomeDuplicate || got.Results[0].Seq != uint64(n) {
+			t.Errorf("entry %d again: %+v: %v", n, got, err)
+		}
+	}
+	waitUntil(t, "the archive of the new epoch has what was restored", func() bool {
+		head, err := sidecar.VerifyArchive(t.Context(), archived, &r.LogID, nil, nil)
+		return err == nil && head.Size > r.Size
+	})
 }
 
 // checkPruned asks for entries whose bodies are gone.

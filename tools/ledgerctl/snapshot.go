@@ -161,14 +161,16 @@ unpacked, below --scratch. What is wrong is named, and the exit status is then 4
 
 func (a *app) snapshotRestoreCommand() *cobra.Command {
 	var f restoreFlags
-	var verify bool
+	var verify, unarchived bool
 	cmd := &cobra.Command{
 		Use: "restore FILE --home DIR", Short: "make a home from a snapshot",
 		Long: `Restore makes a ledger from a snapshot: every checksum is checked, every root computed again
 and, as ledgerctl verify does, all that is derived from the entries, before the home counts.
 That takes some 100 bytes of memory for each entry; with --verify=false balances and indexes
 are taken as they are signed. As with ledgerctl restore, which see, the home must be empty but for keys, and a new
-epoch begins unless --same-epoch has its evidence.`,
+epoch begins unless --same-epoch has its evidence. A snapshot of a ledger whose older entries
+are pruned is refused then, since a new epoch on it could not be archived: restore the
+archive, or take it as it is with --unarchived.`,
 		Example: "  ledgerctl snapshot restore ledger.tar.zst --home /var/lib/ledger --key node.vkey",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -176,7 +178,7 @@ epoch begins unless --same-epoch has its evidence.`,
 			if err != nil {
 				return err
 			}
-			o.Unverified = !verify
+			o.Unverified, o.Unarchived = !verify, unarchived
 			file, err := os.Open(args[0])
 			if err != nil {
 				return err
@@ -189,5 +191,6 @@ epoch begins unless --same-epoch has its evidence.`,
 	}
 	f.register(cmd)
 	cmd.Flags().BoolVar(&verify, "verify", true, "hold the derived state against the entries before the home counts")
+	cmd.Flags().BoolVar(&unarchived, "unarchived", false, "begin a new epoch on a pruned ledger, though it cannot be archived")
 	return cmd
 }

@@ -132,12 +132,29 @@ func (l *link) hello(o *Options, token []byte) error {
 		return fmt.Errorf("%w: it chose version %d", ErrProtocol, l.welcome.Version)
 	}
 	if l.frames.Buffered() > 0 {
-		return fmt.Errorf("%w: frames follow WELCOME unasked", ErrProtocol)
+		return l.refusedAtOnce()
 	}
 	if l.welcome.MaxFrame > wire.DefaultMaxFrame {
 		l.frames = wire.NewFrameBuffer(int(l.welcome.MaxFrame))
 	}
 	return nil
+}
+
+// refusedAtOnce reads what came with WELCOME: the ERROR of a server that closes the connection at once, as one does
+// that is shutting down. Anything else is unasked.
+func (l *link) refusedAtOnce() error {
+	frame, err := l.next()
+	if err != nil {
+		return err
+	}
+	if frame.Type != wire.FrameError || frame.RequestID != 0 {
+		return fmt.Errorf("%w: %v follows WELCOME unasked", ErrProtocol, frame.Type)
+	}
+	payload, err := l.payload(frame)
+	if err != nil {
+		return err
+	}
+	return decodeError(payload)
 }
 
 // next reads until there is a whole frame, valid until the call after it.

@@ -117,6 +117,15 @@ func TestAnswersToHello(t *testing.T) {
 			c.answer(wire.FrameWelcome, 0, f.RequestID, w.Append)
 		}
 	}
+	// A server that is shutting down may say so behind WELCOME, in the same write.
+	atOnce := func(kind wire.FrameType, fill func([]byte) []byte) func(c *peerConn, f wire.Frame) {
+		return func(c *peerConn, f wire.Frame) {
+			w := c.welcome
+			both := appendFrame(nil, wire.FrameHeader{Type: wire.FrameWelcome, RequestID: f.RequestID}, w.Append)
+			_, _ = c.Write(appendFrame(both, wire.FrameHeader{Type: kind}, fill))
+			_ = c.Close()
+		}
+	}
 	for name, tc := range map[string]struct {
 		answer func(c *peerConn, f wire.Frame)
 		is     error
@@ -127,6 +136,8 @@ func TestAnswersToHello(t *testing.T) {
 			c.refuse(0, wire.ReasonUnauth, "uid 7 is not allowed", 0)
 			_ = c.Close()
 		}, nil, "unauth: uid 7"},
+		"refused at once": {atOnce(wire.FrameError, (&wire.ErrorMessage{Reason: wire.ReasonDraining, Detail: "it is shutting down"}).Append), nil, "draining: it is"},
+		"more at once":    {atOnce(wire.FrameOK, nothing), ErrProtocol, "OK follows WELCOME unasked"},
 		"closed":          {func(c *peerConn, _ wire.Frame) { _ = c.Close() }, ErrDisconnected, "closed the connection"},
 		"another version": {welcome(func(w *wire.Welcome) { w.Version = 9 }), ErrProtocol, "version 9"},
 		"another type":    {func(c *peerConn, f wire.Frame) { c.answer(wire.FrameOK, 0, f.RequestID, nothing) }, ErrProtocol, "OK answers HELLO"},

@@ -1,0 +1,29 @@
+package peercred
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// HungUp reports whether the peer has closed its end of a connection, or has ended: what it sent before may not
+// have been read yet, and nothing will follow. The kernel says so from the moment at which the peer's close returns.
+// It is false of a connection that is none of the kernel's, that the peer has closed for writing alone, or that is closed here.
+func HungUp(conn net.Conn) bool {
+	with, ok := conn.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := with.SyscallConn()
+	if err != nil {
+		return false
+	}
+	hungUp := false
+	err = raw.Control(func(fd uintptr) {
+		polled := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(polled, 0)
+		hungUp = err == nil && n == 1 && polled[0].Revents&unix.POLLHUP != 0
+	})
+	return err == nil && hungUp
+}
