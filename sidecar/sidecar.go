@@ -324,7 +324,7 @@ func (s *Sidecar) release(ctx context.Context) error {
 		errs = append(errs, s.archiver.stop(ctx))
 	}
 	if s.streamer != nil {
-		s.streamer.stop(ctx)
+		errs = append(errs, s.streamer.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()

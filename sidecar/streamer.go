@@ -94,14 +94,19 @@ func (t *streamer) start() {
 const streamStopMax = 2 * time.Second
 
 // stop lets a stream that is connected have the last commits, and ends.
-func (t *streamer) stop(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, streamStopMax)
+func (t *streamer) stop(ctx context.Context) error {
+	last, cancel := context.WithTimeout(ctx, streamStopMax)
 	defer cancel()
-	for status := t.publisher.Status(); status.Connected && status.Size < t.head().Size && ctx.Err() == nil; status = t.publisher.Status() {
+	for status := t.publisher.Status(); status.Connected && status.Size < t.head().Size && last.Err() == nil; status = t.publisher.Status() {
 		time.Sleep(streamStopPoll)
 	}
 	t.cancel()
-	<-t.ended
+	select {
+	case <-t.ended: // within the time of a connection that is being made
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("end the stream of commits: %w", ctx.Err())
+	}
 }
 
 const streamStopPoll = 5 * time.Millisecond

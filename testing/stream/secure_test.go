@@ -71,6 +71,7 @@ type account struct {
 	t                      *testing.T
 	operator, key          nkeys.KeyPair
 	operatorJWT, jwt, name string
+	system, systemJWT      string // a server with an operator wants an account of its own
 }
 
 func newAccount(t *testing.T) *account {
@@ -84,6 +85,14 @@ func newAccount(t *testing.T) *account {
 	}
 	operatorID, _ := a.operator.PublicKey()
 	a.name, _ = a.key.PublicKey()
+	system, err := nkeys.CreateAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.system, _ = system.PublicKey()
+	if a.systemJWT, err = jwt.NewAccountClaims(a.system).Encode(a.operator); err != nil {
+		t.Fatal(err)
+	}
 	claims := jwt.NewAccountClaims(a.name)
 	claims.Limits.JetStreamLimits = jwt.JetStreamLimits{MemoryStorage: -1, DiskStorage: -1, Streams: -1, Consumer: -1}
 	a.operatorJWT, err1 = jwt.NewOperatorClaims(operatorID).Encode(a.operator)
@@ -95,7 +104,7 @@ func newAccount(t *testing.T) *account {
 }
 
 func (a *account) config() string {
-	return fmt.Sprintf("operator: %s\nresolver: MEMORY\nresolver_preload: { %s: %s }", a.operatorJWT, a.name, a.jwt)
+	return fmt.Sprintf("operator: %s\nsystem_account: %s\nresolver: MEMORY\nresolver_preload: { %s: %s, %[2]s: %[5]s }", a.operatorJWT, a.system, a.name, a.jwt, a.systemJWT)
 }
 
 // credentials writes those of a user who may publish to some subjects, or do everything.

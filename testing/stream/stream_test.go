@@ -171,7 +171,7 @@ func TestEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.caughtUp()
-	want, err := exec.Command(built.ctl, "--home", l.home, "get", "1-", "--json").Output()
+	want, err := exec.Command(built.ctl, "--home", l.home, "get", "1..", "--json").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
