@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -75,14 +76,14 @@ func (p *Publisher) change(how func(*Status)) {
 // Run tells the stream of what is published, until ctx ends.
 func (p *Publisher) Run(ctx context.Context) {
 	for pause := pauseMin; ; pause = min(2*pause, pauseMax) {
-		began := time.Now()
+		began, messages := time.Now(), p.Status().Messages
 		err := p.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		p.failed(err)
-		if time.Since(began) > pauseMax {
-			pause = pauseMin // it had worked for a while
+		if time.Since(began) > pauseMax || p.Status().Messages > messages {
+			pause = pauseMin // it had worked
 		}
 		select {
 		case <-ctx.Done():
@@ -179,6 +180,9 @@ func (p *Publisher) tell(ctx context.Context, s *session, next uint64) error {
 			return err
 		}
 		messages, err := p.reader.chunk(next, size, int(s.conn.MaxPayload()))
+		if err == nil && len(messages) == 0 {
+			err = fmt.Errorf("read the log from %d: it has no commit there, and %d entries are published", next, size)
+		}
 		if err != nil {
 			return err
 		}
