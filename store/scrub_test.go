@@ -106,6 +106,27 @@ func TestScrubOfTheWAL(t *testing.T) {
 	closeStore(t, s)
 }
 
+// TestScrubIsEnded: whoever ends the iteration, in a table or in a WAL, is yielded nothing more.
+func TestScrubIsEnded(t *testing.T) {
+	l := newLedger(newSeed(t))
+	s := open(t, Options{Dir: t.TempDir()})
+	for i := range 20 {
+		mustAppend(t, s, l.commit(2, 80))
+		if i == 9 {
+			if err := s.log.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for goal := range l.commits {
+		list, err := scrubbedCommits(s, l.commits[goal].Last())
+		if err != nil || len(list) != goal+1 {
+			t.Errorf("ended at %d: %d commits: %v", l.commits[goal].Last(), len(list), err)
+		}
+	}
+	closeStore(t, s)
+}
+
 // TestScrubBesideAppends reads the log while it is written, flushed, and its WALs are used again: nothing is
 // missing, and nothing is taken for damage.
 func TestScrubBesideAppends(t *testing.T) {

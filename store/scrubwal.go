@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/batchrepr"
@@ -19,7 +20,7 @@ func (sc *scrub) wals(list wal.Logs, end uint64, yield func(*Commit, error) bool
 	var found error // the first thing that is wrong with one
 	for i := 0; i < len(list) && sc.next <= end; i++ {
 		err := sc.wal(list[i], end, yield)
-		if err != nil && !IsDamage(err) {
+		if damage := new(Damage); err != nil && !errors.As(err, &damage) && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		if found == nil {

@@ -16,10 +16,11 @@ import (
 )
 
 // TestRestoreKilled ends ledgerctl restore and ledgerctl snapshot restore with SIGKILL at every
-// RESTORE_STRIDE-th change of a file, 40 unless told: what is left is the whole ledger, or a start
-// refuses it, or nothing was begun; and the same command, again, makes the whole ledger.
+// RESTORE_STRIDE-th change of a file, 40 unless told, from RESTORE_FROM on, the first unless told: what is
+// left is the whole ledger, or a start refuses it, or nothing was begun; and the same command, again, makes
+// the whole ledger.
 func TestRestoreKilled(t *testing.T) {
-	stride := int(setting(t, "RESTORE_STRIDE", 40))
+	stride, from := int(setting(t, "RESTORE_STRIDE", 40)), int(setting(t, "RESTORE_FROM", 1))
 	bin := Build(t)
 	archived, home := filepath.Join(ShortDir(t), "archive"), filepath.Join(ShortDir(t), "home")
 	const entries = 600
@@ -35,7 +36,7 @@ func TestRestoreKilled(t *testing.T) {
 	for name, args := range map[string][]string{"archive": {"restore", "--archive", archived}, "snapshot": {"snapshot", "restore", file}} {
 		t.Run(name, func(t *testing.T) {
 			runs, refused, whole, calls := 0, 0, 0, 0
-			for at := 1; ; at += stride {
+			for at := from; ; at += stride {
 				into := filepath.Join(ShortDir(t), "home")
 				met, err := killRestore(bin, append(args, "--home", into), at, &calls)
 				if err != nil {
