@@ -75,6 +75,10 @@ mounts CUTS=env("POWER_CUTS", "100"):
 mutations WHICH="all":
     MUTATIONS='{{WHICH}}' go test -tags mutations ./testing/mutations -run '^TestMutations' -count 1 -timeout 120m -v
 
+# let each attack of `ledgerctl chaos` do its worst to a sidecar of its own for so many seconds, and demand its verdict
+chaos SECONDS="10":
+    CHAOS_SECONDS={{SECONDS}} go test ./tools/ledgerctl/chaos -run '^TestChaos$' -count 1 -timeout 30m -v
+
 # make the golden homes that are named in golden_test.go and missing, once for a release
 golden-homes:
     GOLDEN_HOMES=make go test ./sidecar/sidecartest -run '^TestGoldenHomes' -count 1 -timeout 10m -v

@@ -212,7 +212,7 @@ func TestShippedConfigs(t *testing.T) {
 	}
 }
 
-// docs/CONFIG.md has a row for each key with its variable, defaults and bounds, and
+// docs/CONFIG.md has a row for each key with its variable, defaults and bounds, whether a change needs a restart, and
 // none for anything else.
 func TestConfigDocument(t *testing.T) {
 	text, err := os.ReadFile("../docs/CONFIG.md")
@@ -230,8 +230,8 @@ func TestConfigDocument(t *testing.T) {
 	for i, k := range Defaults(Macronode).keys() {
 		row := rows[k.name]
 		delete(rows, k.name)
-		if len(row) != 5 {
-			t.Errorf("%s: the row has %d cells, want 5", k.name, len(row))
+		if len(row) != 6 {
+			t.Errorf("%s: the row has %d cells, want 6", k.name, len(row))
 			continue
 		}
 		if row[1] != "`"+k.env+"`" {
@@ -239,6 +239,13 @@ func TestConfigDocument(t *testing.T) {
 		}
 		if k.allowed != "" && strings.ReplaceAll(row[3], "¦", "|") != "`"+k.allowed+"`" {
 			t.Errorf("%s: the document allows %s, the code %s", k.name, row[3], k.allowed)
+		}
+		effect := "restart"
+		if reloadable[k.name] {
+			effect = "reload"
+		}
+		if row[4] != effect {
+			t.Errorf("%s: the document says that a change takes %s, the code %s", k.name, row[4], effect)
 		}
 		want := documented(&k)
 		if other := documented(&micro[i]); other != want && k.name != "profile" {
@@ -251,7 +258,7 @@ func TestConfigDocument(t *testing.T) {
 				t.Errorf("%s: the document gives %s as default, the code %s", k.name, row[2], want)
 			}
 		}
-		if len(strings.TrimSpace(strings.Trim(row[4], "|\n "))) < 10 {
+		if len(strings.TrimSpace(strings.Trim(row[5], "|\n "))) < 10 {
 			t.Errorf("%s has no meaning", k.name)
 		}
 	}

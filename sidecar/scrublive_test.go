@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/rustyonions/ron-ledger/sidecar/sidecartest"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // TestScrubUnderLoad scrubs a sidecar all the time while writers append, checkpoints are made, WALs are used again and,
@@ -33,11 +34,11 @@ func TestScrubUnderLoad(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			load := sidecartest.NewLoad(uint64(time.Now().UnixNano()), 3).At(c.Home)
+			load := writers.New(uint64(time.Now().UnixNano()), 3).At(c.Home)
 			load.Memo = 300
 			ctx, stop := context.WithCancel(t.Context())
-			var writers sync.WaitGroup
-			writers.Go(func() { load.Run(ctx) })
+			var running sync.WaitGroup
+			running.Go(func() { load.Run(ctx) })
 			scrubbed := func() bool { return s.scrub.passes.Load() >= 12 && s.scrub.rows.Load() > 0 }
 			pruned := func() bool { return keep == 0 || s.Status().Oldest > 1 }
 			rowsBehind := uint64(0) // of passes that began behind the first pruning
@@ -50,7 +51,7 @@ func TestScrubUnderLoad(t *testing.T) {
 				}
 			}
 			stop()
-			writers.Wait()
+			running.Wait()
 			if loss := s.committer.Loss(); loss != nil {
 				t.Errorf("it found damage where there is none: %v", loss)
 			}

@@ -21,6 +21,7 @@ import (
 	"github.com/rustyonions/ron-ledger/sidecar/sidecartest"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire/client"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // simCount is what a simulation went through.
@@ -151,7 +152,7 @@ func (w *simWorld) ledger(crashes int) error {
 	w.out.Ledgers++
 	fs := store.NewCrashFS()
 	network := &simNet{random: rand.New(rand.NewPCG(w.Uint64(), 1)), open: map[*simConn]struct{}{}, out: &w.out}
-	load := sidecartest.NewLoad(w.Uint64(), 1+w.IntN(4))
+	load := writers.New(w.Uint64(), 1+w.IntN(4))
 	load.Dial = func(ctx context.Context) (*client.Client, error) {
 		return client.Dial(ctx, client.Options{Dial: network.dial, TokenFile: filepath.Join(w.home, TokenFile), Name: "simulated"})
 	}
@@ -207,7 +208,7 @@ func (w *simWorld) start(fs *store.FS) (*Sidecar, error) {
 
 // life runs one sidecar under the load until its power goes or it is stopped, and returns what the
 // next begins with.
-func (w *simWorld) life(fs *store.FS, network *simNet, load *sidecartest.Load) (*store.FS, error) {
+func (w *simWorld) life(fs *store.FS, network *simNet, load *writers.Load) (*store.FS, error) {
 	defer w.lives()()
 	outage := &outage{fs: fs, network: network, gone: make(chan struct{}), percent: []int{0, 25, 50, 75, 100}[w.IntN(5)], seed: w.Uint64()}
 	if w.IntN(4) > 0 {
@@ -286,17 +287,17 @@ func (w *simWorld) renewKeys(s *Sidecar) {
 }
 
 // check holds what was left against the journals, on a copy.
-func (w *simWorld) check(left *store.FS, load *sidecartest.Load) error {
+func (w *simWorld) check(left *store.FS, load *writers.Load) error {
 	s, err := store.Open(store.Options{Dir: w.home, FS: left.CrashClone(100, 0), MemtableBytes: 256 << 10, CacheBytes: 1 << 20})
 	if err != nil {
 		return err
 	}
-	return errors.Join(load.Check(s), s.Close())
+	return errors.Join(sidecartest.HoldLoad(load, s), s.Close())
 }
 
 // settle starts the ledger a last time, has the clients send again what is unresolved, stops it, and
 // audits it.
-func (w *simWorld) settle(fs *store.FS, network *simNet, load *sidecartest.Load) error {
+func (w *simWorld) settle(fs *store.FS, network *simNet, load *writers.Load) error {
 	defer w.lives()()
 	fs.SetDiskUsage(1<<40, 1<<40)
 	s, err := w.start(fs)

@@ -11,6 +11,7 @@ import (
 	"github.com/rustyonions/ron-ledger/sidecar/sidecartest/trace"
 	"github.com/rustyonions/ron-ledger/store"
 	"github.com/rustyonions/ron-ledger/wire/client"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // hour is how far the clock jumps.
@@ -37,7 +38,7 @@ func TestClockJumps(t *testing.T) {
 
 	var ahead atomic.Int64
 	var jumps atomic.Int32
-	load := NewLoad(1, 2).At(home)
+	load := writers.New(1, 2).At(home)
 	load.Pause = 5 * time.Millisecond
 	refused := func() bool {
 		c, err := client.Dial(t.Context(), client.Options{Socket: filepath.Join(home, "ledger.sock"), TokenFile: token})

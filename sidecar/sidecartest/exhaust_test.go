@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // limited returns the programs with a daemon that has a limit of the shell's set first.
@@ -30,7 +32,7 @@ func limited(t *testing.T, bin Binaries, limit string) Binaries {
 // is cheap; and when the connections are gone new ones are served.
 func TestOutOfDescriptors(t *testing.T) {
 	bin, home := Build(t), ShortDir(t)
-	load := NewLoad(1, 2).At(home)
+	load := writers.New(1, 2).At(home)
 	p := StartProcessEnv(t, limited(t, bin, "-n 160"), home, []string{"RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=256"})
 	under(t, load, func() {
 		awaitAcks(t, load, 20)
@@ -160,7 +162,7 @@ func statusBytes(t *testing.T, pid int, name string) int64 {
 // until it ends: whatever ended it, everything acknowledged is there.
 func TestOutOfMemory(t *testing.T) {
 	bin, home := Build(t), ShortDir(t)
-	load := NewLoad(1, 4).At(home)
+	load := writers.New(1, 4).At(home)
 	load.Memo = 900
 	ends := map[string]int{}
 	for range int(setting(t, "MEMORY_ROUNDS", 2)) {

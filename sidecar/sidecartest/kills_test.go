@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // copyHome copies what a process that has ended left, so that it can be looked at while the next
@@ -54,7 +56,7 @@ func TestKillsUnderLoad(t *testing.T) {
 	seed, rounds := setting(t, "KILL_SEED", uint64(time.Now().UnixNano())%1_000_000), int(setting(t, "KILL_ROUNDS", 6))
 	t.Logf("KILL_SEED=%d KILL_ROUNDS=%d", seed, rounds)
 	random, bin := rand.New(rand.NewPCG(seed, 2)), Build(t)
-	var total LoadCount
+	var total writers.Count
 	caught := 0
 	for first := 0; first < rounds; first += killsPerHome {
 		n, hits := killHome(t, bin, random, seed+uint64(first), min(killsPerHome, rounds-first))
@@ -76,10 +78,10 @@ const killsPerHome = 10
 
 // killHome kills one ledger several times, then starts it a last time, settles what is unresolved
 // and stops it. It returns how many kills left requests without an answer.
-func killHome(t *testing.T, bin Binaries, random *rand.Rand, seed uint64, kills int) (n LoadCount, caught int) {
+func killHome(t *testing.T, bin Binaries, random *rand.Rand, seed uint64, kills int) (n writers.Count, caught int) {
 	t.Helper()
 	home := ShortDir(t)
-	load := NewLoad(seed, 2+random.IntN(4)).At(home)
+	load := writers.New(seed, 2+random.IntN(4)).At(home)
 	env := []string{fmt.Sprintf("RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=%d", 256+random.IntN(2000))}
 	for range kills {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -117,7 +119,7 @@ func killHome(t *testing.T, bin Binaries, random *rand.Rand, seed uint64, kills 
 }
 
 // settle has the load send again what is unresolved.
-func settle(t *testing.T, load *Load) {
+func settle(t *testing.T, load *writers.Load) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -127,7 +129,7 @@ func settle(t *testing.T, load *Load) {
 }
 
 // under runs a load against a process while do does something to it.
-func under(t *testing.T, load *Load, do func()) {
+func under(t *testing.T, load *writers.Load, do func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
@@ -141,7 +143,7 @@ func under(t *testing.T, load *Load, do func()) {
 }
 
 // awaitAcks waits until the load has that many more answers.
-func awaitAcks(t *testing.T, load *Load, more int) {
+func awaitAcks(t *testing.T, load *writers.Load, more int) {
 	t.Helper()
 	before, _ := load.Count()
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -156,7 +158,7 @@ func awaitAcks(t *testing.T, load *Load, more int) {
 // what was taken is there; the clients find out what became of the rest from the next life.
 func TestTermUnderLoad(t *testing.T) {
 	bin, home := Build(t), ShortDir(t)
-	load := NewLoad(1, 4).At(home)
+	load := writers.New(1, 4).At(home)
 	for range 3 {
 		p := StartProcess(t, bin, home)
 		under(t, load, func() {
@@ -184,7 +186,7 @@ func TestTermUnderLoad(t *testing.T) {
 func TestStopUnderLoad(t *testing.T) {
 	stop := time.Duration(setting(t, "STOP_SECONDS", 2)) * time.Second
 	bin, home := Build(t), ShortDir(t)
-	load := NewLoad(1, 4).At(home)
+	load := writers.New(1, 4).At(home)
 	p := StartProcess(t, bin, home)
 	under(t, load, func() {
 		awaitAcks(t, load, 50)

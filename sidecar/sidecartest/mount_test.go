@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rustyonions/ron-ledger/wire"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // mountRole is set in the process that TestMounts starts in a mount namespace of its own.
@@ -103,7 +104,7 @@ func waitUntil(t *testing.T, what string, holds func() bool) {
 func testReserve(t *testing.T, bin Binaries) {
 	dir := mountAt(t, "tmpfs", "tmpfs", "size=48m")
 	home := homeIn(t, dir)
-	load := NewLoad(1, 3).At(home)
+	load := writers.New(1, 3).At(home)
 	load.Memo, load.Pause = 900, 2*time.Millisecond // slower than diskInterval lets a reserve of 24 MiB be used up
 	p := StartProcessEnv(t, bin, home, []string{"RON_LEDGER_DISK_RESERVE_BYTES=24MiB", "RON_LEDGER_STORE_MEMTABLE_BYTES=1MiB"})
 	under(t, load, func() {
@@ -119,7 +120,7 @@ func testReserve(t *testing.T, bin Binaries) {
 }
 
 // stopAndCheck settles what is unresolved, stops the process and holds the home against the load.
-func stopAndCheck(t *testing.T, p *Process, load *Load) {
+func stopAndCheck(t *testing.T, p *Process, load *writers.Load) {
 	t.Helper()
 	settle(t, load)
 	if exit := p.Stop(); exit != 0 {
@@ -135,7 +136,7 @@ func stopAndCheck(t *testing.T, p *Process, load *Load) {
 func testNoSpace(t *testing.T, bin Binaries) {
 	dir := mountAt(t, "tmpfs", "tmpfs", "size=24m")
 	home := homeIn(t, dir)
-	load := NewLoad(1, 3).At(home)
+	load := writers.New(1, 3).At(home)
 	load.Memo = 900
 	env := []string{noReserve, "RON_LEDGER_STORE_MEMTABLE_BYTES=1MiB"}
 	p := StartProcessEnv(t, bin, home, env)
@@ -190,7 +191,7 @@ const cutsPerHome = 10
 func cutPower(t *testing.T, bin Binaries, first, n int) (lost int) {
 	image, dir := ext4(t, "commit=60")
 	home := homeIn(t, dir)
-	load := NewLoad(uint64(first), 3).At(home)
+	load := writers.New(uint64(first), 3).At(home)
 	for cut := range n {
 		p := LaunchProcess(t, bin, home, []string{"RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=500", noReserve})
 		under(t, load, func() {
@@ -230,7 +231,7 @@ func testReadOnly(t *testing.T, bin Binaries) {
 		t.Fatal(err)
 	}
 	home := homeIn(t, dir)
-	load := NewLoad(1, 3).At(home)
+	load := writers.New(1, 3).At(home)
 	p := StartProcessEnv(t, bin, home, []string{noReserve})
 	under(t, load, func() {
 		awaitAcks(t, load, 50)

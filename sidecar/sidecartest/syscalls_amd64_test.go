@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rustyonions/ron-ledger/sidecar/sidecartest/trace"
+	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
 
 // callFault is what the real program meets at one of its system calls.
@@ -112,13 +113,13 @@ const runTimeout = time.Minute
 
 // traced runs the program once, traced, and holds what it left against the journal of its writer;
 // starts it again, settles what is unresolved, stops it, and audits it.
-func traced(t *testing.T, bin Binaries, m *meets) (exit string, count LoadCount, err error) {
+func traced(t *testing.T, bin Binaries, m *meets) (exit string, count writers.Count, err error) {
 	home, err := os.MkdirTemp("", "rl")
 	if err != nil {
 		return "", count, err
 	}
 	defer func() { _ = os.RemoveAll(home) }()
-	load := NewLoad(uint64(m.at), 1).At(home)
+	load := writers.New(uint64(m.at), 1).At(home)
 	load.Requests, load.Entries = 20, 40
 	exit, err = runTraced(t, bin, home, load, trace.Options{Decide: m.decide}, nil)
 	if err != nil {
@@ -150,7 +151,7 @@ func traced(t *testing.T, bin Binaries, m *meets) (exit string, count LoadCount,
 
 // runTraced runs the program until the load is through, or the program has ended; a process that
 // has not is stopped with SIGTERM. during, where it is set, is called meanwhile, and ends the load.
-func runTraced(t *testing.T, bin Binaries, home string, load *Load, options trace.Options, during func()) (exit string, err error) {
+func runTraced(t *testing.T, bin Binaries, home string, load *writers.Load, options trace.Options, during func()) (exit string, err error) {
 	output, err := os.CreateTemp("", "rl-output")
 	if err != nil {
 		return "", err

@@ -61,7 +61,11 @@ func (a *app) greet(ctx context.Context) (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.Dial(ctx, client.Options{Name: "ledgerctl health", Socket: socket})
+	check, err := a.checkServer()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.Dial(ctx, client.Options{Name: "ledgerctl health", Socket: socket, CheckServer: check})
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", socket, err)
 	}

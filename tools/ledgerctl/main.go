@@ -35,6 +35,7 @@ type app struct {
 	env            func(string) string
 
 	home, socket, tokenFile string
+	serverUID               string // who may run the sidecar; empty: the client's own rule
 	json                    bool
 	output                  string // json, table, tsv, csv; empty: lines for people
 	scale                   int    // digits behind the point of amounts, but in JSON
@@ -58,6 +59,11 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// endedError is the exit status of a process that has said itself what went wrong.
+type endedError int
+
+func (e endedError) Error() string { return fmt.Sprintf("it ended with status %d", int(e)) }
+
 // errRejected ends a command that has already said which entries were rejected.
 var errRejected = errors.New("some entries were rejected")
 
@@ -66,6 +72,7 @@ func (a *app) run(ctx context.Context, args []string) int {
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
+	var ended endedError
 	var refuted refutedError
 	switch {
 	case err == nil:
@@ -76,6 +83,8 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitStale
 	case errors.Is(err, syscall.EPIPE): // whoever read the output has seen enough
 		return exitFailure
+	case errors.As(err, &ended):
+		return int(ended)
 	case errors.As(err, &usage):
 		fmt.Fprintf(a.stderr, "ledgerctl: %v\n", err)
 		return exitUsage

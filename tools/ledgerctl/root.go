@@ -10,7 +10,9 @@ It finds the sidecar by itself: --socket, else RON_LEDGER_SOCKET, else ledger.so
 in the home: --home, else RON_LEDGER_HOME, else $XDG_STATE_HOME/ron-ledger, else
 ~/.local/state/ron-ledger. The token comes from --token-file, else from the text in
 RON_LEDGER_TOKEN, else from the file token in the home; where there is none, the
-sidecar decides by the uid alone.
+sidecar decides by the uid alone. Before anything is sent the operating system is asked
+who runs the server: --server-uid, else RON_LEDGER_SERVER_UID, else this user, root or the
+owner of the socket's folder.
 
 Exit status:
   0  done; append: every entry was accepted or a duplicate
@@ -43,6 +45,7 @@ func (a *app) rootCommand() *cobra.Command {
 	flags.StringVar(&a.home, "home", "", "folder of the ledger")
 	flags.StringVar(&a.socket, "socket", "", "socket of the sidecar (default HOME/ledger.sock)")
 	flags.StringVar(&a.tokenFile, "token-file", "", "file with the token (default HOME/token)")
+	flags.StringVar(&a.serverUID, "server-uid", "", "uids, with commas, of which one has to run the sidecar (default: this one, 0, the owner of the socket's folder)")
 	flags.BoolVar(&a.json, "json", false, "print JSON, the same as --output json")
 	flags.StringVar(&a.output, "output", "", "table, tsv or csv with a header, or json (default lines)")
 	flags.IntVar(&a.scale, "scale", 0, "digits behind the point of amounts, read and printed; JSON keeps whole numbers")
@@ -81,7 +84,7 @@ func (a *app) addCommands(root *cobra.Command) {
 		a.statementCommand(), a.rootsCommand(), a.statusCommand(), a.topCommand(), a.exploreCommand(), a.plotCommand(), a.healthCommand())
 	add(groupProve, a.receiptCommand(), a.verifyReceiptCommand(), a.verifyCommand(), a.monitorCommand(), a.fleetCommand(), a.exportCommand())
 	add(groupBackup, a.snapshotCommand(), a.restoreCommand(), a.archiveCommand(), a.recoverCommand())
-	add(groupOperate, a.configCommand(), a.adminCommand(), a.metricsCommand(), a.traceCommand(), a.profileCommand())
+	add(groupOperate, a.configCommand(), a.adminCommand(), a.metricsCommand(), a.traceCommand(), a.profileCommand(), a.chaosCommand())
 	add(groupOther, a.demoCommand(), a.benchCommand(), a.tokenCommand(), a.keyCommand(), a.manCommand(), a.versionCommand())
 }
 

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -53,6 +56,9 @@ func (a *app) options() (client.Options, error) {
 	if o.Socket, err = a.socketPath(); err != nil {
 		return o, err
 	}
+	if o.CheckServer, err = a.checkServer(); err != nil {
+		return o, err
+	}
 	if o.TokenFile != "" {
 		if _, err := os.Stat(o.TokenFile); err != nil {
 			return o, fmt.Errorf("read --token-file: %w", err)
@@ -71,6 +77,23 @@ func (a *app) options() (client.Options, error) {
 		o.TokenFile = filepath.Join(home, sidecar.TokenFile)
 	}
 	return o, nil
+}
+
+// checkServer returns what looks at a server before anything is sent to it; nil leaves it to the client.
+func (a *app) checkServer() (func(net.Conn) error, error) {
+	text := cmp.Or(a.serverUID, a.env("RON_LEDGER_SERVER_UID"))
+	if text == "" {
+		return nil, nil
+	}
+	var uids []uint32
+	for part := range strings.SplitSeq(text, ",") {
+		uid, err := strconv.ParseUint(strings.TrimSpace(part), 10, 32)
+		if err != nil {
+			return nil, usagef("--server-uid: %q is no uid: write numbers with commas between them", part)
+		}
+		uids = append(uids, uint32(uid))
+	}
+	return client.RequireUID(uids...), nil
 }
 
 // connect dials the sidecar.

@@ -61,7 +61,7 @@ func frame(kind byte, flags byte, id uint64, payload string) string {
 }
 
 func main() {
-	vectors := append(entries(), append(epochs(), append(frames(), messages()...)...)...)
+	vectors := append(entries(), append(epochs(), append(frames(), append(messages(), operatorMessages()...)...)...)...)
 	out := json.NewEncoder(os.Stdout)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", " ")
@@ -298,5 +298,31 @@ func messages() []vector {
 		good("error", "error", "busy, try again in 50 ms", errorMessage),
 		good("error", "error unknown reason", "reason 200 may come from a newer server", patch(errorMessage, 0, "\xc8")),
 		bad("error", "error none", "reason 0", patch(errorMessage, 0, "\x00"), "malformed", 0),
+	}
+}
+
+// operatorMessages are those that a client for applications need not speak.
+func operatorMessages() []vector {
+	admin := func(command, textLength byte, ms uint32, text string) string {
+		return string([]byte{command, textLength, 0, 0}) + u32(ms) + text
+	}
+	profile := admin(4, 3, 10_000, "cpu")
+	return []vector{
+		good("snapshot", "snapshot", "no flags", u32(0)),
+		bad("snapshot", "snapshot flags", "a flag that there is not", u32(1), "malformed", 0),
+		bad("snapshot", "snapshot short", "3 bytes of 4", zeros(3), "malformed", 3),
+		good("snapshot_answer", "snapshot answer", "a piece of a file, any bytes", "\x28\xb5\x2f\xfd\x00"),
+		good("admin", "admin log level", "the level is asked for", admin(1, 0, 0, "")),
+		good("admin", "admin set log level", "debug from now on", admin(1, 5, 0, "debug")),
+		good("admin", "admin profile", "a profile of the processor, of 10 s", profile),
+		good("admin", "admin trace", "a trace, for as long as the server likes", admin(6, 0, 0, "")),
+		good("admin", "admin of a later version", "command 240: whoever serves refuses it", admin(240, 0, 0, "")),
+		bad("admin", "admin none", "command 0", patch(profile, 0, "\x00"), "malformed", 0),
+		bad("admin", "admin text length 65", "a text is at most 64 bytes", admin(4, 65, 0, strings.Repeat("a", 65)), "malformed", 1),
+		bad("admin", "admin reserved", "byte 3 is 1", patch(profile, 3, "\x01"), "malformed", 3),
+		bad("admin", "admin escape", "an escape in the text", patch(profile, 9, "\x1b"), "malformed", 9),
+		bad("admin", "admin cut", "2 bytes of the text's 3", profile[:10], "malformed", 10),
+		bad("admin", "admin long", "a byte too many", profile+"x", "malformed", 11),
+		good("admin_answer", "admin answer", "a piece, any bytes", "info\n"),
 	}
 }

@@ -54,7 +54,7 @@ func Run(ctx context.Context, p *Plan, o Options) (r *Result, err error) {
 		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, server.Stop()) }()
+		defer func() { err = errors.Join(err, server.Stop(), server.Remove()) }()
 		b.options.Client, b.options.Home = server.Client("ledgerctl bench"), server.Home
 		b.result.ReadyMs = server.ReadyAfter.Seconds() * 1e3
 	}

@@ -42,6 +42,11 @@ func dial(ctx context.Context, o client.Options) (*connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", client.ErrDisconnected, err)
 	}
+	if o.CheckServer != nil {
+		if err := o.CheckServer(conn); err != nil {
+			return nil, errors.Join(fmt.Errorf("check the server: %w", err), conn.Close())
+		}
+	}
 	c := &connection{Conn: conn, frames: wire.NewFrameBuffer(0), tally: newTally()}
 	deadline, _ := ctx.Deadline()
 	if err := errors.Join(conn.SetDeadline(deadline), c.hello(token), conn.SetDeadline(time.Time{})); err != nil {

@@ -58,16 +58,20 @@ func profiled(path string, run func() error) (err error) {
 type Options struct {
 	Dir        string    // the home is made below it
 	Args       []string  // of ron-ledgerd, but for --home
+	Env        []string  // nil: that of this process
 	CPUProfile string    // file; "" for none
 	Stderr     io.Writer // takes what the sidecar says
 }
 
-// Server is a sidecar that was started.
+// Server is a sidecar with a home of its own, which is started and ended again and again. Its methods are for one
+// goroutine, but for Client.
 type Server struct {
 	Home       string
-	ReadyAfter time.Duration // from the start of the process to an answered HELLO
+	Args       []string      // of ron-ledgerd, but for --home; for the next start
+	ReadyAfter time.Duration // from the newest start of the process to an answered HELLO
 
-	process *exec.Cmd
+	options Options
+	process *exec.Cmd // nil: none runs
 	leash   io.Closer
 	ended   chan struct{}
 	failure error // of the process; read after ended
@@ -82,35 +86,55 @@ const (
 
 // Start starts a sidecar from the same program in a new home and waits until it
 // answers.
-func Start(ctx context.Context, o Options) (s *Server, err error) {
+func Start(ctx context.Context, o Options) (*Server, error) {
+	s, err := New(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Start(ctx); err != nil {
+		return nil, errors.Join(err, s.Remove())
+	}
+	return s, nil
+}
+
+// New makes the home of a sidecar, which Start starts.
+func New(o Options) (*Server, error) {
+	home, err := os.MkdirTemp(o.Dir, "ledgerctl-")
+	if err != nil {
+		return nil, fmt.Errorf("make the home of a sidecar: %w", err)
+	}
+	return &Server{Home: home, Args: o.Args, options: o}, nil
+}
+
+// Start starts the sidecar on its home, from the same program, and waits until it answers.
+func (s *Server) Start(ctx context.Context) error {
 	program, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("start a sidecar: %w", err)
+		return fmt.Errorf("start a sidecar: %w", err)
 	}
-	s = &Server{ended: make(chan struct{})}
-	if s.Home, err = os.MkdirTemp(o.Dir, "ledgerctl-"); err != nil {
-		return nil, fmt.Errorf("start a sidecar: %w", err)
-	}
-	args := append(slices.Clone(Command), "--cpuprofile", o.CPUProfile, "--", "--home", s.Home)
-	s.process = exec.Command(program, append(args, o.Args...)...)
-	s.process.Stderr = o.Stderr
-	s.process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for who started it, and stops it in order
-	if s.leash, err = s.process.StdinPipe(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a sidecar: %w", err), os.RemoveAll(s.Home))
+	args := append(slices.Clone(Command), "--cpuprofile", s.options.CPUProfile, "--", "--home", s.Home)
+	process := exec.Command(program, append(args, s.Args...)...)
+	process.Stderr, process.Env = s.options.Stderr, s.options.Env
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt is for who started it, and stops it in order
+	leash, err := process.StdinPipe()
+	if err != nil {
+		return fmt.Errorf("start a sidecar: %w", err)
 	}
 	started := time.Now()
-	if err := s.process.Start(); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a sidecar: %w", err), os.RemoveAll(s.Home))
+	if err := process.Start(); err != nil {
+		return fmt.Errorf("start a sidecar: %w", err)
 	}
+	s.process, s.leash, s.ended = process, leash, make(chan struct{})
 	go func() {
-		s.failure = s.process.Wait()
+		s.failure = process.Wait()
 		close(s.ended)
 	}()
 	if err := s.awaitReady(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("start a sidecar: %w", err), s.Stop())
+		s.Kill()
+		return fmt.Errorf("start a sidecar: %w", err)
 	}
 	s.ReadyAfter = time.Since(started)
-	return s, nil
+	return nil
 }
 
 // awaitReady returns once HELLO is answered.
@@ -139,20 +163,41 @@ func (s *Server) Client(name string) client.Options {
 	}
 }
 
-// Stop ends the sidecar and removes its home.
+// PID returns the process id of the one that runs.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
+// Signal sends it a signal.
+func (s *Server) Signal(signal os.Signal) error { return s.process.Process.Signal(signal) }
+
+// Kill ends it at once, whatever it does.
+func (s *Server) Kill() {
+	if s.process != nil {
+		_ = s.process.Process.Kill() // it may have ended by itself
+		<-s.ended
+		s.process = nil
+	}
+}
+
+// Stop lets it drain. That it ends otherwise than with status 0 is an error. Its home stays.
 func (s *Server) Stop() error {
+	if s.process == nil {
+		return nil
+	}
 	_ = s.leash.Close()
-	var err error
+	defer s.Kill()
 	select {
 	case <-s.ended:
-		err = s.failure
+		if s.failure != nil {
+			return fmt.Errorf("stop the sidecar: %w", s.failure)
+		}
+		return nil
 	case <-time.After(stopTimeout):
-		_ = s.process.Process.Kill()
-		<-s.ended
-		err = fmt.Errorf("it did not stop within %v", stopTimeout)
+		return fmt.Errorf("stop the sidecar: it did not stop within %v", stopTimeout)
 	}
-	if err != nil {
-		err = fmt.Errorf("stop the sidecar: %w", err)
-	}
-	return errors.Join(err, os.RemoveAll(s.Home))
+}
+
+// Remove ends what runs and removes the home.
+func (s *Server) Remove() error {
+	s.Kill()
+	return os.RemoveAll(s.Home)
 }

@@ -52,6 +52,7 @@ const decoders = {
   entry: codec.checkEntry, record: codec.checkRecord, status_answer: JSON.parse,
   frame: (b) => assert.equal(codec.parseHeader(b, 0, codec.DEFAULT_MAX_FRAME).length + 16, b.length),
 };
+const forOperators = new Set(['snapshot', 'snapshot_answer', 'admin', 'admin_answer']); // this client does not speak them
 const checkedByServer = new Set(['hello', 'auth', 'append', 'roots', 'entries', 'account', 'prove', 'status', 'watch']);
 
 test('golden vectors', () => {
@@ -59,6 +60,7 @@ test('golden vectors', () => {
   for (const v of read('golden.json')) {
     const raw = Buffer.from(v.hex ?? '', 'hex');
     const good = v.reason === undefined;
+    if (forOperators.has(v.what)) continue;
     if (good && writers[v.name]) {
       assert.equal(writers[v.name]().toString('hex'), raw.toString('hex'), v.name);
       written.add(v.name);

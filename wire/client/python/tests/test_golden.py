@@ -46,6 +46,7 @@ REQUESTS = {
     "worked append": lambda: codec.frame(m.APPEND, 2, m.append_payload(0, 1, bytes(16), transfer())),
     "status request": lambda: codec.frame(m.STATUS, 9, b""),
 }
+OPERATORS = {"snapshot", "snapshot_answer", "admin", "admin_answer"}  # this client does not speak them
 SERVER_CHECKS = {"hello", "auth", "append", "roots", "entries", "account", "prove", "status", "watch"}
 
 
@@ -54,6 +55,8 @@ class Golden(unittest.TestCase):
         written = set()
         for v in json.loads((WIRE / "golden.json").read_text()):
             raw, good = bytes.fromhex(v.get("hex", "")), "reason" not in v
+            if v["what"] in OPERATORS:
+                continue
             with self.subTest(v["name"]):
                 if good and v["name"] in REQUESTS:
                     self.assertEqual(REQUESTS[v["name"]]().hex(), raw.hex())

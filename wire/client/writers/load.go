@@ -1,4 +1,4 @@
-package sidecartest
+package writers
 
 import (
 	"cmp"
@@ -17,9 +17,8 @@ import (
 )
 
 // Load is writers that append to a ledger which is killed, starved and stopped under them. Each
-// keeps a journal of what it sent and what was acknowledged; what was not is sent again, the same
-// bytes, over the next connection. The journal outlives every life of the ledger, so it is what
-// the ledger that is left is held against.
+// keeps a journal of what it sent and what was acknowledged. The journals outlive every life of the
+// ledger, so they are what the ledger that is left is held against.
 type Load struct {
 	Dial     func(ctx context.Context) (*client.Client, error)
 	Pause    time.Duration // between two requests of a writer; 0: as fast as it goes
@@ -29,11 +28,15 @@ type Load struct {
 	writers  []*writer
 }
 
-// NewLoad makes that many writers, whose requests are drawn from seed.
-func NewLoad(seed uint64, writers int) *Load {
+// New makes count writers, whose requests are drawn from seed.
+func New(seed uint64, count int) *Load { return NewFrom(0, seed, count) }
+
+// NewFrom makes count writers beside those of other loads: their numbers, which tell nonces and accounts
+// apart, begin at first. The numbers of all are below 256.
+func NewFrom(first int, seed uint64, count int) *Load {
 	l := new(Load)
-	for i := range writers {
-		l.writers = append(l.writers, &writer{load: l, number: i, random: rand.New(rand.NewPCG(seed, uint64(i)))})
+	for i := range count {
+		l.writers = append(l.writers, &writer{load: l, number: first + i, random: rand.New(rand.NewPCG(seed, uint64(first+i)))})
 	}
 	return l
 }
@@ -57,7 +60,8 @@ type writer struct {
 
 	mu      sync.Mutex // journal, and what the requests in it came to
 	journal []*sent
-	err     error // what no writer may be told
+	served  time.Time // when the newest request that is acknowledged was first sent
+	err     error     // what no writer may be told
 	refused map[wire.Reason]int
 	broken  int // connections that were lost
 }
