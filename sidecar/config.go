@@ -164,8 +164,12 @@ type WindowConfig struct {
 
 // ArchiveConfig is about the copy of the log that is kept elsewhere.
 type ArchiveConfig struct {
-	Dir      string   `toml:"dir"`
-	Interval Duration `toml:"interval" allowed:"1s..1h"`
+	Dir         string   `toml:"dir"`
+	URL         string   `toml:"url"`
+	Credentials string   `toml:"credentials"`
+	Adopt       string   `toml:"adopt"`
+	Mode        string   `toml:"mode" allowed:"async|sync"`
+	Interval    Duration `toml:"interval" allowed:"1s..1h"`
 }
 
 // RetentionConfig says how much of the log stays here once it is archived.
@@ -204,6 +208,7 @@ type GovernanceConfig struct {
 type KeysConfig struct {
 	Keyring     string `toml:"keyring"`
 	Revocations string `toml:"revocations"`
+	Adopt       string `toml:"adopt"`
 }
 
 // ShutdownConfig is about stopping.
@@ -253,7 +258,7 @@ func Defaults(profile string) *Config {
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
-		Archive:     ArchiveConfig{Interval: seconds(60)},
+		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60)},
 		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
 		Stream:      StreamConfig{NATS: NATSConfig{Subject: "ledger.commit", Entries: streamEntriesNone}},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},

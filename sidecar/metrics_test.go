@@ -115,7 +115,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string][]string{
-		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
+		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "PUT", "other"}, "outcome": {"done", "missing", "conflict", "refused", "no_answer"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
 		"q": {"commit", "commit_share", "ingress", "inflight_bytes"}, "db": {"log", "state"}, "peer": {"token", "tls"}, "level": {"0", "1", "2", "3", "4", "5", "6"}, "profile": {Micronode}, "hash": {"blake3"}, "version": {Version()},
 	}
 	for _, reason := range wire.Reasons() {
