@@ -148,6 +148,14 @@ flood ROUNDS="9":
 interop:
     cd testing/interop && go vet ./... && go test -count 1 -timeout 10m ./...
 
+# the commit stream against a real nats-server, both killed so many times under load; in a module of its own. STREAM_SEED repeats a run
+stream ROUNDS=env("STREAM_ROUNDS", "100"):
+    cd testing/stream && go vet ./... && STREAM_ROUNDS={{ROUNDS}} go test -count 1 -timeout 20m -v ./...
+
+# what many ledgers and large ones take: bytes, requests and money, measured here, computed and simulated
+scale *FLAGS:
+    go run ./testing/scale {{FLAGS}}
+
 # the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
 prove ENTRIES="10000000":
     PROVE_ENTRIES={{ENTRIES}} go test ./sidecar -run '^$' -bench '^BenchmarkProve$' -benchtime 2s -timeout 60m

@@ -41,11 +41,13 @@ var imports = map[string][]string{
 	"archive/bucket/fakes3":         {},
 	"archive/bucket/fakes3/serves3": {"archive/bucket/fakes3"},
 	"archive":                       {"store", "committer/merkle"},
+	"stream":                        {"store", "wire"},
 	"configs":                       {},
-	"sidecar":                       {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "archive/bucket", "configs"},
+	"sidecar":                       {"peercred", "peercred/capability", "wire", "committer", "committer/audit", "committer/merkle", "store", "archive", "archive/bucket", "stream", "configs"},
 	"sidecar/ron-ledgerd":           {"sidecar"},
 	"sidecar/sidecartest":           {all},
 	"testing/performance/perf":      {"wire/client", "wire"},
+	"testing/scale":                 {"sidecar", "wire/client", "wire"},
 	"tools/ledgerctl":               {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/chaos", "tools/ledgerctl/fleet", "tools/ledgerctl/intake", "tools/ledgerctl/monitor", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/bench":         {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/chaos":         {"wire/client", "wire/client/writers", "wire", "sidecar", "tools/ledgerctl/spawn"},
@@ -68,6 +70,7 @@ var confined = []struct {
 	why    string
 }{
 	{"github.com/cockroachdb/pebble", []string{"store"}, "the store is the one place that knows Pebble"},
+	{"github.com/nats-io", []string{"stream"}, "package stream is the one place that knows NATS"},
 	{"github.com/aws", []string{"archive/bucket"}, "the bucket is the one place that knows an object store's client"},
 	{"golang.org/x/sys/unix", []string{"peercred", "store"}, "system calls are made by peercred, and by store for free disk space"},
 }

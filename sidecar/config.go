@@ -50,6 +50,7 @@ type Config struct {
 	Archive     ArchiveConfig     `toml:"archive"`
 	Retention   RetentionConfig   `toml:"retention"`
 	Scrub       ScrubConfig       `toml:"scrub"`
+	Stream      StreamConfig      `toml:"stream"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -182,6 +183,22 @@ type ScrubConfig struct {
 	BytesPerSecond Size     `toml:"bytes_per_second" allowed:"64KiB..1GiB"`
 }
 
+// StreamConfig is about telling others of every commit.
+type StreamConfig struct {
+	NATS NATSConfig `toml:"nats"`
+}
+
+// NATSConfig says which subject of a NATS JetStream is told, and how it is reached.
+type NATSConfig struct {
+	URL         string `toml:"url"`
+	Subject     string `toml:"subject"`
+	Entries     string `toml:"entries" allowed:"none|all"`
+	Credentials string `toml:"credentials"`
+	CAFile      string `toml:"ca_file"`
+	CertFile    string `toml:"cert_file"`
+	KeyFile     string `toml:"key_file"`
+}
+
 // GovernanceConfig says which acts of governance are possible at all.
 type GovernanceConfig struct {
 	Reversals string `toml:"reversals" allowed:"disabled|require-capability"`
@@ -243,6 +260,7 @@ func Defaults(profile string) *Config {
 		Window:      WindowConfig{Entries: 131_072},
 		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60)},
 		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
+		Stream:      StreamConfig{NATS: NATSConfig{Subject: "ledger.commit", Entries: streamEntriesNone}},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

@@ -176,7 +176,7 @@ func (c *Config) validate() error {
 	for _, k := range c.keys() {
 		all = append(all, k.check())
 	}
-	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory(), c.checkSocket())
+	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory(), c.checkSocket(), c.Stream.NATS.check())
 	if c.Profile == Micronode && c.Window.Entries < c.Checkpoint.IntervalEntries {
 		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
 			c.Window.Entries, c.Checkpoint.IntervalEntries))

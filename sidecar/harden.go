@@ -34,7 +34,7 @@ func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 		written, read := s.config.Archive.files()
 		readWrite, readOnly = append(readWrite, written...), read
 	}
-	readOnly = append(readOnly, "/proc")
+	readOnly = append(append(readOnly, "/proc"), s.config.Stream.NATS.files()...)
 	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA, s.config.file} {
 		if file == "" {
 			continue

@@ -18,13 +18,14 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // The names, kinds and label names of all metrics of ours are pinned: those that every ledger has, and those
-// of a ledger on disk with an archive.
+// of a ledger on disk with an archive and a stream, which is not there.
 func TestMetricNames(t *testing.T) {
 	o := newOuter(t, nil)
 	o.commit(2)
 	c := Defaults(Macronode)
 	c.Home, c.Archive.Dir = filepath.Join(t.TempDir(), "home"), t.TempDir()
 	c.HTTPS.Addr, c.Log.Level = "127.0.0.1:0", "error"
+	c.Stream.NATS.URL = "nats://127.0.0.1:1"
 	onDisk, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)

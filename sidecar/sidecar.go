@@ -58,6 +58,7 @@ type Sidecar struct {
 	headSync  *headSyncer
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
+	streamer  *streamer // nil: no stream is told
 	syncing   *syncing  // nil: commits do not wait for it
 	snapshots snapshotter
 	slowest   slowest
@@ -234,6 +235,12 @@ func (s *Sidecar) startBehindDoors(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	if s.streamer, err = newStreamer(s); err != nil {
+		return err
+	}
+	if s.streamer != nil {
+		s.streamer.start()
+	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
 	s.flight = startFlightRecorder(s)
@@ -333,6 +340,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.archiver != nil && s.archiver.cancel != nil {
 		errs = append(errs, s.archiver.stop(ctx))
+	}
+	if s.streamer != nil {
+		errs = append(errs, s.streamer.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()
