@@ -231,9 +231,11 @@ monitoring:
         { echo "prometheus and promtool cannot be installed here: they are a package of Debian, or see https://prometheus.io/download" >&2; exit 1; }
     export GOFLAGS="${GOFLAGS:-} -mod=mod"; cd k8s/check && go test -count 1 -timeout 10m -run '^TestMonitoring' -v .
 
-# the documents: links, recipes, commands
+# the documents: links, recipes, and every example of README and docs carried out; installs python3, nodejs, curl (Debian) where they are missing
 docs:
-    go test -run '^TestDocs' -count 1 -v .
+    @missing=(); for tool in python3 node curl; do command -v $tool >/dev/null || missing+=(${tool/%node/nodejs}); done; \
+        [ ${#missing[@]} = 0 ] || { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"; }
+    DOCS=all go test -run '^TestDocs' -count 1 -timeout 10m -v .
 
 # all that is asked of a change before it is merged
 ci:

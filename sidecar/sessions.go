@@ -1,9 +1,11 @@
 package sidecar
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,6 +135,29 @@ func (t *sessionTable) expiring(before int64) (n int) {
 		}
 	}
 	return n
+}
+
+// UIDConnections is how many connections a uid has.
+type UIDConnections struct {
+	UID         uint32 `json:"uid"`
+	Connections int    `json:"connections"`
+}
+
+// uidsShown bounds STATUS: who has fewer connections than so many others is in the sum alone.
+const uidsShown = 8
+
+// most returns who has most connections, by their number and then by uid.
+func (t *sessionTable) most() []UIDConnections {
+	t.mu.Lock()
+	list := make([]UIDConnections, 0, len(t.byUID))
+	for uid, n := range t.byUID {
+		list = append(list, UIDConnections{uid, n})
+	}
+	t.mu.Unlock()
+	slices.SortFunc(list, func(a, b UIDConnections) int {
+		return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.UID, b.UID))
+	})
+	return list[:min(len(list), uidsShown)]
 }
 
 // count returns the number of connections.

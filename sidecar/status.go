@@ -35,6 +35,8 @@ type Status struct {
 	Connections     int    `json:"connections"`
 	ConnectionsMax  int    `json:"connections_max"`
 
+	ConnectionsByUID []UIDConnections `json:"connections_by_uid"` // the eight that have most
+
 	Disk          *DiskStatus `json:"disk,omitempty"`
 	CertNotAfter  int64       `json:"cert_not_after"` // Unix seconds
 	LogLevel      string      `json:"log_level"`
@@ -80,7 +82,7 @@ func (s *Sidecar) Status() Status {
 	}
 	waits := s.admission.figures()
 	status.Waiting, status.WaitingCapacity = waits.waiting, waits.waitingMax
-	status.ConnectionsMax = s.config.UDS.MaxConnections
+	status.ConnectionsMax, status.ConnectionsByUID = s.config.UDS.MaxConnections, s.sessions.most()
 	status.CertNotAfter, status.LogLevel = s.https.certificates.notAfter().Unix(), s.level.String()
 	if s.config.Profile == Macronode {
 		status.Disk = &DiskStatus{Free: s.disk.free.Load(), Total: s.disk.total.Load(), Reserve: s.disk.reserve.Load()}

@@ -126,10 +126,12 @@ func (a *app) appendFrom(ctx context.Context, in *input, f *appendFlags) error {
 	if err != nil {
 		s.abandon(ctx)
 	}
-	if f.receipts != "" { // what is booked has its receipt also where the rest failed
-		err = errors.Join(err, writeReceipts(ctx, clients[0], f.receipts, s.seqs))
-	}
 	progress.stop()
+	if f.receipts != "" { // what is booked has its receipt also where the rest failed
+		told, stop := a.showEntries("receipts")
+		err = errors.Join(err, writeReceipts(ctx, clients[0], f.receipts, s.seqs, told))
+		stop()
+	}
 	err = errors.Join(err, s.close(), rejects.close(), a.printSummary(&s.sum, time.Since(started)))
 	if err == nil && s.sum.Rejected > 0 {
 		return errRejected
@@ -180,7 +182,7 @@ func (in *input) locate(err error) error {
 	}
 	var at *wire.JSONError
 	if !errors.As(err, &at) {
-		return &lineError{in.name, in.line, 1, err}
+		return &lineError{in.name, in.began(), 1, err}
 	}
 	detail := errors.New(at.Detail)
 	if at.Member != "" {

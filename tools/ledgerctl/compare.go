@@ -45,6 +45,9 @@ func (a *app) compareCommand() *cobra.Command {
 			if err := a.meet(cmd.Context(), states, address, key, ca); err != nil {
 				return err
 			}
+			if a.json {
+				return printJSON(a.stdout, comparedJSON{OneHistory: true, States: len(states)})
+			}
 			_, err = fmt.Fprintf(a.stdout, "one history: %d states\n", len(states))
 			return err
 		},
@@ -53,6 +56,13 @@ func (a *app) compareCommand() *cobra.Command {
 	cmd.Flags().StringVar(&address, "url", "", "where the ledger publishes its roots")
 	cmd.Flags().StringVar(&ca, "ca", "", "file with the certificate to trust, PEM")
 	return cmd
+}
+
+// comparedJSON is what monitor compare --json prints.
+type comparedJSON struct {
+	OneHistory  bool     `json:"one_history"`
+	States      int      `json:"states,omitempty"`
+	Checkpoints []string `json:"checkpoints,omitempty"` // of a fork: two that exclude each other
 }
 
 // seenState is a checkpoint that somebody has, and what was proven to go on from it.
@@ -92,7 +102,12 @@ func (a *app) sameSizes(states []*seenState) error {
 
 // forked prints both checkpoints: whoever has the key is convinced by them alone.
 func (a *app) forked(s, other *seenState) error {
-	_, err := fmt.Fprintf(a.stdout, "%s\n%s", other.note, s.note)
+	var err error
+	if a.json {
+		err = printJSON(a.stdout, comparedJSON{Checkpoints: []string{string(other.note), string(s.note)}})
+	} else {
+		_, err = fmt.Fprintf(a.stdout, "%s\n%s", other.note, s.note)
+	}
 	return refutedError{errors.Join(fmt.Errorf("fork: at size %d %s leads to root %v and %s to root %v: the ledger has signed two histories",
 		s.Size, other.path, other.Root, s.path, s.Root), err)}
 }

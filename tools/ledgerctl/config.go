@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/pelletier/go-toml/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
@@ -63,6 +64,13 @@ administer.`,
 			}
 			if err != nil {
 				return err
+			}
+			if a.json {
+				var keys map[string]any
+				if err := toml.Unmarshal([]byte(text), &keys); err != nil {
+					return fmt.Errorf("read the configuration: %w", err)
+				}
+				return printJSON(a.stdout, keys)
 			}
 			_, err = io.WriteString(a.stdout, text)
 			return err

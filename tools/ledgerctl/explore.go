@@ -33,7 +33,8 @@ func (a *app) exploreCommand() *cobra.Command {
 
 ` + exploreHelp + `
 A number alone is an entry, a name alone an account. A proof is drawn from the root down to the
-entry: what the proof gives, and what whoever checks it computes.`,
+entry: what the proof gives, and what whoever checks it computes. With --json each line is an
+object; that of a step that failed has the member error.`,
 		Example: "  ledgerctl explore\n  echo entry 17 | ledgerctl explore",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +49,7 @@ const exploreLineMax = 4096
 // explore carries out a step a line. One that fails says why, and the walk goes on.
 func (a *app) explore(ctx context.Context, c *client.Client) error {
 	prompt := ""
-	if a.terminal(a.stdout) {
+	if a.terminal(a.stdout) && !a.json {
 		prompt = "> "
 		fmt.Fprint(a.stdout, exploreHelp)
 	}
@@ -72,8 +73,13 @@ func (a *app) explore(ctx context.Context, c *client.Client) error {
 		if ctx.Err() != nil || errors.Is(err, client.ErrDisconnected) {
 			return err
 		}
+		if err != nil && a.json {
+			err = printJSON(a.stdout, map[string]string{"error": err.Error()})
+		} else if err != nil {
+			_, err = fmt.Fprintln(a.stdout, err)
+		}
 		if err != nil {
-			fmt.Fprintf(a.stdout, "%v\n", err)
+			return err
 		}
 	}
 }
@@ -88,6 +94,9 @@ func (a *app) step(ctx context.Context, c *client.Client, w *bufio.Writer, words
 	}
 	switch words[0] {
 	case "help":
+		if a.json {
+			return printJSON(w, map[string]string{"help": exploreHelp})
+		}
 		_, err := w.WriteString(exploreHelp)
 		return err
 	case "account":
@@ -170,12 +179,27 @@ func commitOf(ctx context.Context, c *client.Client, seq uint64) (first uint64, 
 	return uint64(least) + 1, head, failed
 }
 
+// commitJSON is what --json prints of a commit, before its entries.
+type commitJSON struct {
+	First uint64 `json:"first"`
+	Last  uint64 `json:"last"`
+	Time  string `json:"time"`
+	Root  string `json:"root"`
+}
+
 func (a *app) exploreCommit(ctx context.Context, c *client.Client, w *bufio.Writer, seq uint64) error {
 	first, head, err := commitOf(ctx, c, seq)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "commit of entries %d to %d, %s\nroot %s\n", first, head.Size, timeWord(head.TimeMs), merkle.Hash(head.Root))
+	if a.json {
+		err = printJSON(w, commitJSON{first, head.Size, timeWord(head.TimeMs), merkle.Hash(head.Root).String()})
+	} else {
+		_, err = fmt.Fprintf(w, "commit of entries %d to %d, %s\nroot %s\n", first, head.Size, timeWord(head.TimeMs), merkle.Hash(head.Root))
+	}
+	if err != nil {
+		return err
+	}
 	for row, err := range c.Entries(ctx, first, head.Size) {
 		if err != nil {
 			return err
@@ -200,21 +224,7 @@ func (a *app) exploreEntry(ctx context.Context, c *client.Client, w *bufio.Write
 	if err != nil {
 		return err
 	}
-	text, err := c.Status(ctx)
-	if err != nil {
-		return err
-	}
-	var status struct {
-		VerifyKey string `json:"verify_key"`
-	}
-	if err := json.Unmarshal(text, &status); err != nil {
-		return fmt.Errorf("read the status: %w", err)
-	}
-	verifier, err := readKey(status.VerifyKey)
-	if err != nil {
-		return err
-	}
-	checkpoint, err := r.Verify(r.Record, verifier)
+	checkpoint, err := checkAgainstStatus(ctx, c, r)
 	if err != nil {
 		return err
 	}
@@ -223,6 +233,9 @@ func (a *app) exploreEntry(ctx context.Context, c *client.Client, w *bufio.Write
 		return err
 	}
 	leaf := kind.Leaf(r.Record)
+	if a.json {
+		return printJSON(w, provenJSON{seq, leaf, checkpoint.Size, checkpoint.Root, r.Proof})
+	}
 	path := make([]string, len(r.Proof))
 	for i, hash := range r.Proof {
 		path[i] = screen.Abbreviated(hash.String())
@@ -232,6 +245,34 @@ func (a *app) exploreEntry(ctx context.Context, c *client.Client, w *bufio.Write
 	}
 	_, err = fmt.Fprintln(w, "checked: the path leads from the entry to the root, which the ledger has signed")
 	return err
+}
+
+// provenJSON is what --json prints of a proof that was checked.
+type provenJSON struct {
+	Seq   uint64        `json:"seq"`
+	Leaf  merkle.Hash   `json:"leaf"`
+	Size  uint64        `json:"size"` // of the tree
+	Root  merkle.Hash   `json:"root"`
+	Proof []merkle.Hash `json:"proof"` // from the leaf upwards
+}
+
+// checkAgainstStatus holds a receipt against the key that the sidecar names.
+func checkAgainstStatus(ctx context.Context, c *client.Client, r *client.Receipt) (merkle.Checkpoint, error) {
+	text, err := c.Status(ctx)
+	if err != nil {
+		return merkle.Checkpoint{}, err
+	}
+	var status struct {
+		VerifyKey string `json:"verify_key"`
+	}
+	if err := json.Unmarshal(text, &status); err != nil {
+		return merkle.Checkpoint{}, fmt.Errorf("read the status: %w", err)
+	}
+	verifier, err := readKey(status.VerifyKey)
+	if err != nil {
+		return merkle.Checkpoint{}, err
+	}
+	return r.Verify(r.Record, verifier)
 }
 
 // exploreAccount prints the balances and the last movements, which a scan of the log finds.

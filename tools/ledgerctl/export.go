@@ -46,12 +46,19 @@ func (a *app) exportCommand() *cobra.Command {
 			if !slices.Contains(exportFormats, format) {
 				return usagef("--format %q: there are %s", format, strings.Join(exportFormats, ", "))
 			}
+			if a.json && format != formatJSONL && format != formatTiles {
+				return usagef("--json and --format %s: say one of them", format)
+			}
 			if (format == formatTiles) != (out != "") {
 				return usagef("--out is the directory of --format %s, and of no other", formatTiles)
 			}
 			return a.with(cmd.Context(), func(c *client.Client) error {
 				if format == formatTiles {
-					return exportTiles(cmd.Context(), c, out)
+					signed, err := a.exportTiles(cmd.Context(), c, out)
+					if err == nil && a.json {
+						err = printJSON(a.stdout, tilesJSON{signed.Origin, signed.Size, signed.Root.String()})
+					}
+					return err
 				}
 				return a.exportRows(cmd.Context(), c, format)
 			})
@@ -60,6 +67,13 @@ func (a *app) exportCommand() *cobra.Command {
 	cmd.Flags().StringVar(&format, "format", formatJSONL, strings.Join(exportFormats, ", "))
 	cmd.Flags().StringVar(&out, "out", "", "directory to make")
 	return cmd
+}
+
+// tilesJSON is what export --format tlog-tiles --json prints: the tree that was written and checked.
+type tilesJSON struct {
+	Origin string `json:"origin"`
+	Size   uint64 `json:"size"`
+	Root   string `json:"root"`
 }
 
 var csvNames = []string{"seq", "time", "kind", "account", "counterparty", "amount", "asset", "nonce", "ref", "ts", "memo"}
@@ -75,8 +89,11 @@ func (a *app) exportRows(ctx context.Context, c *client.Client, format string) e
 		case formatHledger:
 			write = newJournalWriter(w).add
 		}
+		count, stop := a.scanning("export", c.Welcome().Head.Size)
+		defer stop()
 		for row, err := range c.Entries(ctx, 1, client.ToHead) {
 			if err == nil {
+				count()
 				err = write(&row)
 			}
 			if err != nil {

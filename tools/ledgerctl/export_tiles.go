@@ -20,36 +20,39 @@ const tileHeight = 8
 // exportTiles writes a directory of C2SP tlog-tiles (https://c2sp.org/tlog-tiles): the
 // tiles, the bundles of entries, each a big-endian u16 length and a record, and last
 // the checkpoint. It keeps 64 bytes in memory for each entry.
-func exportTiles(ctx context.Context, c *client.Client, dir string) error {
+func (a *app) exportTiles(ctx context.Context, c *client.Client, dir string) (signed merkle.Checkpoint, err error) {
 	text, signed, err := newestCheckpoint(ctx, c)
 	if err != nil {
-		return err
+		return signed, err
 	}
 	_, _, kind, err := merkle.ParseOrigin(signed.Origin)
 	if err != nil {
-		return err
+		return signed, err
 	}
 	if kind != merkle.SHA256 {
-		return usagef("this ledger has %v: tlog-tiles are for ledgers with %v, which is chosen when a ledger is made", kind, merkle.SHA256)
+		return signed, usagef("this ledger has %v: tlog-tiles are for ledgers with %v, which is chosen when a ledger is made", kind, merkle.SHA256)
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
-		return fmt.Errorf("make --out, which must not be there yet: %w", err)
+		return signed, fmt.Errorf("make --out, which must not be there yet: %w", err)
 	}
 	e := tileExport{dir: dir}
 	if signed.Size > 0 {
+		count, stop := a.scanning("export", signed.Size)
+		defer stop()
 		for row, err := range c.Entries(ctx, 1, signed.Size) {
 			if err == nil {
+				count()
 				err = e.add(row.Record)
 			}
 			if err != nil {
-				return err
+				return signed, err
 			}
 		}
 	}
 	if err := e.finish(&signed); err != nil {
-		return err
+		return signed, err
 	}
-	return e.write("checkpoint", text)
+	return signed, e.write("checkpoint", text)
 }
 
 // tileExport is the tree and the bundle under way.

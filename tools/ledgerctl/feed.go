@@ -77,7 +77,7 @@ func (c *chunk) fill(in *input, size, bytes int) error {
 		if err := in.locate(c.entries.Add(&fields)); err != nil {
 			return err
 		}
-		c.lines = append(c.lines, in.line)
+		c.lines = append(c.lines, in.began())
 	}
 	return nil
 }

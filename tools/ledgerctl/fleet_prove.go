@@ -79,14 +79,11 @@ func (a *app) fleetProve(ctx context.Context, f *fleetProveFlags, receiptFile st
 	if err != nil {
 		return fmt.Errorf("prove %s: %w", receiptFile, err)
 	}
-	if _, err := proof.Verify(verifier); err != nil {
+	proven, err := proof.Verify(verifier)
+	if err != nil {
 		return refutedError{fmt.Errorf("prove %s: %w", receiptFile, err)}
 	}
-	if f.out != "" {
-		return writeWhole(f.out, proof.Marshal())
-	}
-	_, err = a.stdout.Write(proof.Marshal())
-	return err
+	return a.handOut("proof", proven.Seq, proof.Marshal(), f.out)
 }
 
 // consistency asks the ledger to prove that one of its trees is the beginning of another.

@@ -46,9 +46,9 @@ func (a *app) chooseFormat(in *input, f *appendFlags) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.mapping, err)
 		}
-		in.parse = intake.NewCSV(in.next, m).Next
+		in.parse = intake.NewCSV(in.next, m)
 	case formatJournal:
-		in.parse = intake.NewJournal(in.next, a.scale, f.outside).Next
+		in.parse = intake.NewJournal(in.next, a.scale, f.outside)
 	default:
 		return usagef("--format %q: jsonl, csv or journal are wanted", format)
 	}
@@ -64,9 +64,9 @@ func (in *input) entry(f *wire.Fields) error {
 		}
 		return in.locate(wire.ParseJSONEntry(line, f, lineDefaults))
 	}
-	err := in.parse(f)
+	err := in.parse.Next(f)
 	if at := new(lineError); err == nil || errors.Is(err, io.EOF) || errors.As(err, &at) {
 		return err
 	}
-	return &lineError{in.name, in.line, 0, err}
+	return &lineError{in.name, in.began(), 0, err}
 }

@@ -40,11 +40,11 @@ take its reads away. It is not ready.`,
 			defer cancel()
 			switch {
 			case live:
-				return a.live(ctx)
+				return a.answer(ctx, "live", a.live)
 			case startup:
-				return a.started(ctx)
+				return a.answer(ctx, "startup", a.started)
 			}
-			return a.ready(ctx)
+			return a.answer(ctx, "ready", a.ready)
 		},
 	}
 	flags := cmd.Flags()
@@ -72,20 +72,41 @@ func (a *app) greet(ctx context.Context) (*client.Client, error) {
 	return c, nil
 }
 
-// live wants an answer to HELLO. One that turns the connection away, because too many are
-// open, is one.
-func (a *app) live(ctx context.Context) error {
-	c, err := a.greet(ctx)
-	var refused *client.ReasonError
-	if errors.As(err, &refused) {
-		_, err = fmt.Fprintf(a.stdout, "live: it answers %s\n", refused.Reason)
-		return err
+// healthJSON is what health --json prints.
+type healthJSON struct {
+	Question string `json:"question"` // startup, live or ready
+	Yes      bool   `json:"yes"`
+	Because  string `json:"because"`
+}
+
+// answer asks a question and prints the answer, of which a failure is one.
+func (a *app) answer(ctx context.Context, question string, ask func(context.Context) (string, error)) error {
+	because, err := ask(ctx)
+	if a.json {
+		if err != nil {
+			because = err.Error()
+		}
+		return errors.Join(err, printJSON(a.stdout, healthJSON{question, err == nil, because}))
 	}
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, "live")
-	return errors.Join(err, c.Close())
+	_, err = fmt.Fprintln(a.stdout, because)
+	return err
+}
+
+// live wants an answer to HELLO. One that turns the connection away, because too many are
+// open, is one.
+func (a *app) live(ctx context.Context) (string, error) {
+	c, err := a.greet(ctx)
+	var refused *client.ReasonError
+	if errors.As(err, &refused) {
+		return "live: it answers " + refused.Reason.String(), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return "live", c.Close()
 }
 
 // report is what health reads of the status.
@@ -111,27 +132,24 @@ func (a *app) report(ctx context.Context) (r report, err error) {
 	return r, nil
 }
 
-func (a *app) started(ctx context.Context) error {
+func (a *app) started(ctx context.Context) (string, error) {
 	r, err := a.report(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if r.Degraded != "" {
-		_, err = fmt.Fprintf(a.stdout, "started, but appends are refused: %s\n", r.Degraded)
-		return err
+		return "started, but appends are refused: " + r.Degraded, nil
 	}
-	_, err = fmt.Fprintf(a.stdout, "started: %d entries, root %s\n", r.Size, r.Root)
-	return err
+	return fmt.Sprintf("started: %d entries, root %s", r.Size, r.Root), nil
 }
 
-func (a *app) ready(ctx context.Context) error {
+func (a *app) ready(ctx context.Context) (string, error) {
 	r, err := a.report(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !r.Ready {
-		return fmt.Errorf("not ready: %s", r.Degraded)
+		return "", fmt.Errorf("not ready: %s", r.Degraded)
 	}
-	_, err = fmt.Fprintf(a.stdout, "ready: %d entries\n", r.Size)
-	return err
+	return fmt.Sprintf("ready: %d entries", r.Size), nil
 }

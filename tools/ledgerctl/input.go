@@ -23,10 +23,24 @@ type input struct {
 	name   string // for errors
 	size   int64  // of the file in bytes, as it is on disk; 0: not known
 	taken  atomic.Int64
-	line   int                      // number of the line that next returned
-	parse  func(*wire.Fields) error // reads the next entry; nil: each line is one, in JSON
+	line   int         // number of the line that next returned
+	parse  entryReader // reads the next entry; nil: each line is one, in JSON
 	lines  *bufio.Reader
 	closer io.Closer
+}
+
+// entryReader reads entries that are not a line of JSON each.
+type entryReader interface {
+	Next(*wire.Fields) error // io.EOF at the end
+	Line() int               // at which the last entry, or what is wrong, begins
+}
+
+// began is the number of the line at which the last entry begins.
+func (in *input) began() int {
+	if in.parse != nil {
+		return in.parse.Line()
+	}
+	return in.line
 }
 
 // lineError says where in a file something is wrong.

@@ -101,6 +101,9 @@ func (a *app) changeKeyring(path string, args []string, create bool, did string,
 	}); err != nil {
 		return fmt.Errorf("change the keyring: %w", err)
 	}
+	if a.json {
+		return printJSON(a.stdout, map[string]string{"did": did, "kid": kid.String()})
+	}
 	_, err := fmt.Fprintf(a.stdout, "%s %v\n", did, kid)
 	return err
 }

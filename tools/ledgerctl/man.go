@@ -26,6 +26,9 @@ the help.`,
 				if err := os.WriteFile(filepath.Join(args[0], name), []byte(manPage(c)), 0o644); err != nil {
 					return fmt.Errorf("write a man page: %w", err)
 				}
+				if a.json {
+					return printJSON(a.stdout, map[string]string{"file": name})
+				}
 				_, err := fmt.Fprintln(a.stdout, name)
 				return err
 			})

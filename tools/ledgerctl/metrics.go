@@ -3,7 +3,9 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,7 +32,13 @@ token needs the right to administer.`,
 					begins := func(prefix string) bool { return strings.HasPrefix(line, prefix) }
 					if len(prefixes) == 0 || slices.ContainsFunc(prefixes, begins) {
 						found = true
-						_, _ = w.WriteString(line) // Flush says what went wrong
+						if !a.json {
+							_, _ = w.WriteString(line) // Flush says what went wrong
+						} else if sample, ok := parseSample(line); ok {
+							if err := printJSON(w, sample); err != nil {
+								return err
+							}
+						}
 					}
 				}
 				return nil
@@ -41,4 +49,32 @@ token needs the right to administer.`,
 			return err
 		},
 	}
+}
+
+// sampleJSON is what metrics --json prints of each value.
+type sampleJSON struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels"`
+	Value  string            `json:"value"` // a number, or NaN, +Inf, -Inf, which JSON has no numbers for
+}
+
+var label = regexp.MustCompile(`(\w+)="((?:[^"\\]|\\.)*)"`)
+
+// parseSample reads a line of the text format, unless it is a comment.
+func parseSample(line string) (s sampleJSON, ok bool) {
+	line = strings.TrimSpace(line)
+	at := strings.LastIndexByte(line, ' ')
+	if strings.HasPrefix(line, "#") || at < 0 {
+		return s, false
+	}
+	name, labels, _ := strings.Cut(line[:at], "{")
+	s = sampleJSON{Name: name, Labels: map[string]string{}, Value: line[at+1:]}
+	for _, m := range label.FindAllStringSubmatch(labels, -1) {
+		value, err := strconv.Unquote(`"` + m[2] + `"`)
+		if err != nil {
+			value = m[2]
+		}
+		s.Labels[m[1]] = value
+	}
+	return s, true
 }

@@ -3,60 +3,101 @@ package main
 import (
 	"context"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/screen"
-	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
 // plotFlags are those of plot.
 type plotFlags struct {
-	svg, since, until, asset string
-	every, during            time.Duration
+	svg, png, since, until, asset, by string
+	every, during                     time.Duration
 }
 
 // plotPointsMax bounds what is kept of a series. Of a longer one only every second movement is kept, then every
 // fourth, and so on.
 const plotPointsMax = 1 << 16
 
+// What a balance is drawn over.
+const (
+	byTime     = "time"
+	byMovement = "movement"
+)
+
 func (a *app) plotCommand() *cobra.Command {
 	var f plotFlags
 	cmd := &cobra.Command{
 		Use: "plot latency | throughput | balance ACCOUNT", Short: "draw a balance, or what the sidecar does",
-		Long: `Plot draws the available balance of an account over the log, or for --during the latency (p99)
-of commits or the entries a second: on the terminal, or with --svg into a file that any browser shows.`,
-		Example: "  ledgerctl plot balance acct/100 --since 'last month' --scale 2\n  ledgerctl plot balance acct/100 --svg balance.svg\n" +
-			"  ledgerctl plot latency --during 1m",
+		Long: `Plot draws the available balance of an account, over time or movement by movement, or for
+--during the latency (p99) of commits or the entries a second: on the terminal, or with --svg or
+--png into a picture. With --json it prints the values instead.`,
+		Example: "  ledgerctl plot balance acct/100 --since 'last month' --scale 2\n  ledgerctl plot balance acct/100 --by movement --png balance.png\n" +
+			"  ledgerctl plot latency --during 1m --svg latency.svg",
 		Args: between(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.by != byTime && f.by != byMovement {
+				return usagef("--by %q: time or movement are wanted", f.by)
+			}
 			p, err := a.plotOf(cmd.Context(), &f, args)
 			if err != nil {
 				return err
 			}
-			if f.svg != "" {
-				return writeWhole(f.svg, []byte(p.SVG()))
-			}
-			for _, line := range p.Text(defaultWidth, defaultHeight-4) {
-				if _, err := fmt.Fprintln(a.stdout, line); err != nil {
-					return err
-				}
-			}
-			return nil
+			return a.printPlot(p, &f)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.svg, "svg", "", "write a picture into this file")
+	flags.StringVar(&f.svg, "svg", "", "write a picture into this file, as SVG")
+	flags.StringVar(&f.png, "png", "", "write a picture into this file, as PNG")
+	flags.StringVar(&f.by, "by", byTime, "balance: over time, or movement by movement")
 	flags.StringVar(&f.since, "since", "", "balance: first time, a date or words")
 	flags.StringVar(&f.until, "until", "", "balance: time behind the last")
 	flags.StringVar(&f.asset, "asset", "", "balance: which asset (default the ledger's unnamed unit)")
 	flags.DurationVar(&f.every, "every", time.Second, "latency, throughput: time between two samples")
 	flags.DurationVar(&f.during, "during", 30*time.Second, "latency, throughput: how long to look")
 	return cmd
+}
+
+// plotJSON is what --json prints of a plot.
+type plotJSON struct {
+	Title  string    `json:"title"`
+	Unit   string    `json:"unit"`
+	First  string    `json:"first"` // words at the ends of the axis
+	Last   string    `json:"last"`
+	Values []float64 `json:"values"`
+	At     []float64 `json:"at,omitempty"` // where between first and last each value is, 0 to 1
+}
+
+func (a *app) printPlot(p *screen.Plot, f *plotFlags) error {
+	if f.png != "" {
+		picture, err := p.PNG()
+		if err == nil {
+			err = writeWhole(f.png, picture)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if f.svg != "" {
+		if err := writeWhole(f.svg, []byte(p.SVG())); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		return printJSON(a.stdout, plotJSON{p.Title, p.Unit, p.First, p.Last, p.Values, p.At})
+	}
+	if f.svg != "" || f.png != "" {
+		return nil
+	}
+	for _, line := range p.Text(defaultWidth, defaultHeight-4) {
+		if _, err := fmt.Fprintln(a.stdout, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *app) plotOf(ctx context.Context, f *plotFlags, args []string) (p *screen.Plot, err error) {
@@ -76,62 +117,6 @@ func (a *app) plotOf(ctx context.Context, f *plotFlags, args []string) (p *scree
 		return err
 	})
 	return p, err
-}
-
-// plotBalance follows an account as a statement does.
-func (a *app) plotBalance(ctx context.Context, c *client.Client, f *plotFlags, account string) (*screen.Plot, error) {
-	s := statement{account: account, entries: make(map[string]wire.Entry)}
-	var ok bool
-	if s.asset, ok = wire.ParseAsset(f.asset); !ok {
-		return nil, usagef("--asset %q: at most 8 of A-Z 0-9 . - are wanted", f.asset)
-	}
-	var err error
-	now := time.Now()
-	if s.sinceMs, err = parseTime(f.since, now, 0); err == nil {
-		s.untilMs, err = parseTime(f.until, now, 1<<62)
-	}
-	if err != nil {
-		return nil, err
-	}
-	p := &screen.Plot{Title: "balance of " + account + ", movement by movement", Steps: true, ZeroIncluded: true}
-	scale := new(big.Float).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(a.scale)), nil))
-	size := c.Welcome().Head.Size
-	touches, stride := 0, 1 // of the movements in the range, and of which one is kept
-	for row, err := range c.Entries(ctx, min(1, size), size) {
-		if err != nil {
-			return nil, err
-		}
-		effect, touched := s.effect(row.Record.Entry())
-		if row.TimeMs >= s.untilMs {
-			break
-		}
-		if !touched {
-			continue
-		}
-		s.available.Add(&s.available, &effect.available)
-		if row.TimeMs < s.sinceMs {
-			continue
-		}
-		if touches++; touches%stride != 0 {
-			continue
-		}
-		balance, _ := new(big.Float).Quo(new(big.Float).SetInt(&s.available), scale).Float64()
-		p.Values = append(p.Values, balance)
-		if p.Last = timeWord(row.TimeMs)[:len(time.DateOnly)]; p.First == "" {
-			p.First = p.Last
-		}
-		if len(p.Values) == plotPointsMax {
-			p.Values, stride = everyOther(p.Values), stride*2
-		}
-	}
-	return p, nil
-}
-
-func everyOther(values []float64) []float64 {
-	for i := range len(values) / 2 {
-		values[i] = values[2*i+1]
-	}
-	return values[:len(values)/2]
 }
 
 // plotLive takes samples as top does.

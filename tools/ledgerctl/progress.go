@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -31,7 +33,8 @@ func (a *app) startBar(name string, units progress.Units, far func() (done, tota
 	p.writer.SetOutputWriter(a.stderr)
 	p.writer.SetUpdateFrequency(progressEvery)
 	p.writer.SetTrackerPosition(progress.PositionRight)
-	p.writer.Style().Visibility.Speed = true
+	p.writer.Style().Visibility.Speed, p.writer.Style().Visibility.ETA = true, true
+	p.writer.Style().Options.ETAString = "left"
 	_, total := far()
 	p.tracker = &progress.Tracker{Message: name, Total: total, Units: units}
 	p.writer.AppendTracker(p.tracker)
@@ -52,13 +55,41 @@ func (a *app) startBar(name string, units progress.Units, far func() (done, tota
 			}
 			value, total := far()
 			p.tracker.UpdateTotal(total)
-			p.tracker.SetValue(min(value, max(total-1, 0))) // the whole is reached when all is done
+			if total > 0 {
+				value = min(value, total-1) // the whole is reached when all is done
+			}
+			p.tracker.SetValue(value)
 		}
 		p.tracker.MarkAsDone()
 		p.writer.Stop()
 		<-rendered
 	}()
 	return p
+}
+
+// scanning counts entries that are read, and shows how many of how many where the output goes elsewhere than the bar.
+func (a *app) scanning(what string, size uint64) (count func(), stop func()) {
+	if a.terminal(a.stdout) {
+		return func() {}, func() {}
+	}
+	told, stop := a.showEntries(what)
+	done := uint64(0)
+	return func() {
+		done++
+		told(done, size)
+	}, stop
+}
+
+// written counts what is written through it.
+type written struct {
+	io.Writer
+	bytes *atomic.Int64
+}
+
+func (w written) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	w.bytes.Add(int64(n))
+	return n, err
 }
 
 func (p *progressBar) stop() {

@@ -38,16 +38,31 @@ the newest signed checkpoint. ledgerctl verify-receipt checks it.`,
 				if err != nil {
 					return err
 				}
-				if out != "" {
-					return writeWhole(out, text)
-				}
-				_, err = a.stdout.Write(text)
-				return err
+				return a.handOut("receipt", r.Index+1, text, out)
 			})
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "write to this file instead of stdout")
 	return cmd
+}
+
+// handOut prints what proves an entry, or writes it to a file.
+func (a *app) handOut(what string, seq uint64, text []byte, file string) error {
+	printed := map[string]any{"seq": seq, what: string(text)}
+	if file != "" {
+		if err := writeWhole(file, text); err != nil {
+			return err
+		}
+		printed = map[string]any{"seq": seq, "file": file}
+	}
+	switch {
+	case a.json:
+		return printJSON(a.stdout, printed)
+	case file == "":
+		_, err := a.stdout.Write(text)
+		return err
+	}
+	return nil
 }
 
 func askReceipt(ctx context.Context, c *client.Client, args []string) (*client.Receipt, error) {
@@ -110,9 +125,9 @@ func addSeq(runs []seqRun, seq uint64) []seqRun {
 // reads on one connection.
 const receiptsInFlight = 8
 
-// writeReceipts writes DIR/SEQ.receipt for every entry of the runs. The first
-// failure ends it.
-func writeReceipts(ctx context.Context, c *client.Client, dir string, runs []seqRun) error {
+// writeReceipts writes DIR/SEQ.receipt for every entry of the runs, and tells how many of how
+// many it has asked for. The first failure ends it.
+func writeReceipts(ctx context.Context, c *client.Client, dir string, runs []seqRun, told func(done, size uint64)) error {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	seqs := make(chan uint64)
@@ -126,9 +141,15 @@ func writeReceipts(ctx context.Context, c *client.Client, dir string, runs []seq
 			}
 		})
 	}
+	done, size := uint64(0), uint64(0)
+	for _, run := range runs {
+		size += run.last - run.first + 1
+	}
 	for _, run := range runs {
 		for seq := run.first; seq <= run.last && ctx.Err() == nil; seq++ {
 			seqs <- seq
+			done++
+			told(done, size)
 		}
 	}
 	close(seqs)

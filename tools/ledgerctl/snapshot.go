@@ -8,8 +8,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
@@ -60,19 +62,10 @@ func (a *app) createSnapshot(ctx context.Context, out string, stopped bool) (err
 		}
 	}()
 	began := time.Now()
-	w := bufio.NewWriterSize(file, 1<<20)
-	if stopped {
-		home, err := a.homePath()
-		if err == nil {
-			_, err = sidecar.SnapshotHome(home, w)
-		}
-		if err != nil {
-			return err
-		}
-	} else if err := a.with(ctx, func(c *client.Client) error { return c.Snapshot(ctx, w) }); err != nil {
+	if err := a.writeSnapshot(ctx, file, stopped); err != nil {
 		return err
 	}
-	if err := errors.Join(w.Flush(), file.Sync()); err != nil {
+	if err := file.Sync(); err != nil {
 		return fmt.Errorf("write --out: %w", err)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -87,6 +80,29 @@ func (a *app) createSnapshot(ctx context.Context, out string, stopped bool) (err
 		return fmt.Errorf("write --out: %w", err)
 	}
 	return a.printSnapshot(info, length, time.Since(began))
+}
+
+// writeSnapshot copies the ledger into a file. How long that will be is known when it is done.
+func (a *app) writeSnapshot(ctx context.Context, file io.Writer, stopped bool) (err error) {
+	var bytes atomic.Int64
+	w := bufio.NewWriterSize(written{file, &bytes}, 1<<20)
+	bar := a.startBar("snapshot", progress.UnitsBytes, func() (done, total int64) { return bytes.Load(), 0 })
+	defer bar.stop()
+	if stopped {
+		var home string
+		if home, err = a.homePath(); err == nil {
+			_, err = sidecar.SnapshotHome(home, w)
+		}
+	} else {
+		err = a.with(ctx, func(c *client.Client) error { return c.Snapshot(ctx, w) })
+	}
+	if err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return fmt.Errorf("write --out: %w", err)
+	}
+	return nil
 }
 
 func syncFolder(dir string) error {

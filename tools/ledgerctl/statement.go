@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"math/big"
@@ -28,7 +27,7 @@ first day, or in words: now, today, yesterday, monday (the last one), 90m ago,
 		Example: "  ledgerctl statement acct/100 --since 2026-01-01 --until 2026-02-01\n  ledgerctl statement acct/100 --since yesterday --scale 2 --output table",
 		Args:    exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s := statement{account: args[0], entries: make(map[string]wire.Entry)}
+			s := statement{account: args[0]}
 			var ok bool
 			var err error
 			if s.asset, ok = wire.ParseAsset(asset); !ok {
@@ -56,7 +55,14 @@ type statement struct {
 	asset            wire.Asset
 	sinceMs, untilMs int64
 	available, held  big.Int
-	entries          map[string]wire.Entry // those that touch the account, by account and nonce, for their reversals
+	find             func(account string, nonce wire.Nonce) (wire.EntriesRow, bool, error) // what a reversal undoes
+}
+
+// follows has reversals looked up. Nothing of the account is kept: each costs a question instead.
+func (s *statement) follows(ctx context.Context, c *client.Client) {
+	s.find = func(account string, nonce wire.Nonce) (wire.EntriesRow, bool, error) {
+		return c.Find(ctx, account, nonce)
+	}
 }
 
 // change is what an entry does to the account.
@@ -64,13 +70,17 @@ type change struct{ available, held big.Int }
 
 func (a *app) statement(ctx context.Context, s *statement) error {
 	return a.with(ctx, func(c *client.Client) error {
+		s.follows(ctx, c)
 		size := c.Welcome().Head.Size
 		return a.printing(func(w *bufio.Writer) error {
 			opened := false
+			count, stop := a.scanning("statement", size)
+			defer stop()
 			for row, err := range c.Entries(ctx, min(1, size), size) {
 				if err != nil {
 					return err
 				}
+				count()
 				if !opened && row.TimeMs >= s.sinceMs {
 					opened = true
 					if err := a.printTotal(w, "opening", s); err != nil {
@@ -97,9 +107,9 @@ func (a *app) statement(ctx context.Context, s *statement) error {
 // follow adds one entry to the balance, and prints it when it is in the range.
 func (a *app) follow(w *bufio.Writer, s *statement, row wire.EntriesRow) error {
 	entry := row.Record.Entry()
-	effect, touched := s.effect(entry)
-	if !touched {
-		return nil
+	effect, touched, err := s.effect(entry)
+	if err != nil || !touched {
+		return err
 	}
 	s.available.Add(&s.available, &effect.available)
 	s.held.Add(&s.held, &effect.held)
@@ -117,7 +127,7 @@ func (a *app) follow(w *bufio.Writer, s *statement, row wire.EntriesRow) error {
 		return a.printCells(w, statementColumns, strconv.FormatUint(row.Seq, 10), timeWord(row.TimeMs), entry.Kind().String(),
 			available, held, intake.Digits(&s.available, a.scale))
 	}
-	_, err := fmt.Fprintf(w, "%8d  %s  %-8s  %15s  %15s  %15s\n", row.Seq, timeWord(row.TimeMs), entry.Kind(),
+	_, err = fmt.Fprintf(w, "%8d  %s  %-8s  %15s  %15s  %15s\n", row.Seq, timeWord(row.TimeMs), entry.Kind(),
 		available, held, intake.Digits(&s.available, a.scale))
 	return err
 }
@@ -131,24 +141,24 @@ func (a *app) signed(n *big.Int) string {
 	return text
 }
 
-// effect says what an entry does to the account.
-func (s *statement) effect(e wire.Entry) (effect change, touched bool) {
+// effect says what an entry does to the account. One that is reversed names only its own account.
+func (s *statement) effect(e wire.Entry) (effect change, touched bool, err error) {
 	if e.Asset() != s.asset {
-		return effect, false
+		return effect, false, nil
 	}
 	sign := int64(1)
 	if e.Kind() == wire.KindReverse {
-		ref := e.Ref()
-		original, ok := s.entries[string(e.Account())+"\x00"+string(ref[:])]
-		if !ok {
-			return effect, false
+		original, ok, err := s.find(string(e.Account()), e.Ref())
+		if err == nil && !ok {
+			err = fmt.Errorf("%s has no entry %s, which a later one reverses", e.Account(), e.Ref())
 		}
-		e, sign = original, -1
-	} else if string(e.Account()) == s.account || string(e.Counterparty()) == s.account {
-		nonce := e.Nonce()
-		s.entries[string(e.Account())+"\x00"+string(nonce[:])] = wire.Entry(bytes.Clone(e))
-	} else {
-		return effect, false
+		if err != nil {
+			return effect, false, err
+		}
+		e, sign = original.Record.Entry(), -1
+	}
+	if string(e.Account()) != s.account && string(e.Counterparty()) != s.account {
+		return effect, false, nil
 	}
 	amount := e.Amount()
 	n := new(big.Int).Lsh(new(big.Int).SetUint64(amount.Hi), 64)
@@ -161,7 +171,7 @@ func (s *statement) effect(e wire.Entry) (effect change, touched bool) {
 	if string(e.Counterparty()) == s.account {
 		effect.available.Add(&effect.available, n.Mul(n, big.NewInt(sign)))
 	}
-	return effect, true
+	return effect, true, nil
 }
 
 // effectOnAccount is docs/PROTOCOL.md for the account that an entry names first: how

@@ -37,6 +37,13 @@ var inRows = map[string]bool{
 	"ledgerctl fleet": true,
 }
 
+// ownForm are the commands whose output has a form of its own, in words.
+var ownForm = map[string]string{
+	"ledgerctl demo": "is for people", "ledgerctl profile": "writes what go tool pprof reads", "ledgerctl trace dump": "writes what go tool trace reads",
+	"ledgerctl completion bash": "prints a script", "ledgerctl completion zsh": "prints a script",
+	"ledgerctl completion fish": "prints a script", "ledgerctl completion powershell": "prints a script",
+}
+
 // checkOutput holds the flags of all commands against each other.
 func (a *app) checkOutput(cmd *cobra.Command) error {
 	if a.scale < 0 || a.scale > intake.ScaleMax {
@@ -55,6 +62,9 @@ func (a *app) checkOutput(cmd *cobra.Command) error {
 		}
 	default:
 		return usagef("--output %q: table, tsv, csv or json are wanted", a.output)
+	}
+	if form := ownForm[cmd.CommandPath()]; a.json && form != "" {
+		return usagef("--json: %s %s, and prints no JSON", cmd.CommandPath(), form)
 	}
 	return nil
 }

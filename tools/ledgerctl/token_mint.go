@@ -65,13 +65,40 @@ func (r *rightsFlags) parse(now time.Time) ([]capability.Caveat, error) {
 	return caveats, nil
 }
 
-// writeToken prints a token, or writes it to the file that --out names. The file has to
-// be new: a token that is in use is not overwritten by accident, nor is a key.
+// mintedJSON is what token mint --json and narrow --json print.
+type mintedJSON struct {
+	KID        string `json:"kid"`
+	Capability string `json:"capability"`
+	Token      string `json:"token,omitempty"`
+	File       string `json:"file,omitempty"` // that the token is in
+}
+
+// writeToken hands out a token: on stdout, or in a new file.
 func (a *app) writeToken(token capability.Token, out string) error {
-	if out == "" {
-		_, err := fmt.Fprintln(a.stdout, token.Text())
+	info, err := capability.Inspect(token)
+	if err != nil {
 		return err
 	}
+	minted := mintedJSON{KID: info.KID.String(), Capability: info.CapabilityID.String(), File: out}
+	if out == "" {
+		minted.Token = token.Text()
+	} else if err := saveToken(token, out); err != nil {
+		return err
+	}
+	switch {
+	case a.json:
+		return printJSON(a.stdout, &minted)
+	case out == "":
+		_, err = fmt.Fprintln(a.stdout, minted.Token)
+	default:
+		_, err = fmt.Fprintf(a.stderr, "wrote %s: capability %s, key %s\n", out, minted.Capability, minted.KID)
+	}
+	return err
+}
+
+// saveToken makes a file with a token that only its user can read. It has to be new: a token that is in use is not
+// overwritten by accident, nor is a key.
+func saveToken(token capability.Token, out string) error {
 	file, err := os.OpenFile(out, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("write the token: %s is there already: remove it, or choose another --out", out)
@@ -83,11 +110,7 @@ func (a *app) writeToken(token capability.Token, out string) error {
 	if err := errors.Join(err, file.Chmod(0o600), file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write the token: %w", err)
 	}
-	info, err := capability.Inspect(token)
-	if err == nil {
-		_, err = fmt.Fprintf(a.stderr, "wrote %s: capability %v, key %v\n", out, info.CapabilityID, info.KID)
-	}
-	return err
+	return nil
 }
 
 func (a *app) mintTokenCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,6 +34,10 @@ they share a capability id, which ledgerctl token inspect and ledgerctl get --js
 			}
 			if err := sidecar.Revoke(path, line+"  # "+time.Now().UTC().Format(time.RFC3339)+" "+onOneLine(why)); err != nil {
 				return fmt.Errorf("revoke: %w", err)
+			}
+			if a.json {
+				what, revoked, _ := strings.Cut(line, " ")
+				return printJSON(a.stdout, map[string]string{what: revoked})
 			}
 			_, err = fmt.Fprintf(a.stdout, "revoked %s\n", line)
 			return err

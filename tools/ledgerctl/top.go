@@ -22,8 +22,8 @@ func (a *app) topCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "top", Short: "watch the sidecar, live",
 		Long: `Top shows once a second what the sidecar does: entries and commits, latencies of commits
-and of syncs, the queue, the size of batches, roots that are read, connections, disk, and what
-was rejected. Keys: p pauses, s sorts the rejects by name or by number, q ends.
+and of syncs, the queue, the size of batches, roots that are read, connections by uid, disk, and
+what was rejected. Keys: p pauses, s sorts the rejects by name or by number, q ends.
 
 The figures are those of STATUS and, with the certificate tls.crt in the home, of /metrics.
 With --once, and where the output is no terminal, it prints one screen, of one interval.`,
@@ -123,13 +123,14 @@ type topSampler struct {
 // topStatus is what top reads of the status.
 type topStatus struct {
 	report
-	Name          string  `json:"name"`
-	Profile       string  `json:"profile"`
-	Queue         int     `json:"queue"`
-	QueueCapacity int     `json:"queue_capacity"`
-	Connections   int     `json:"connections"`
-	HTTPS         string  `json:"https"`
-	UptimeS       float64 `json:"uptime_s"`
+	Name          string        `json:"name"`
+	Profile       string        `json:"profile"`
+	Queue         int           `json:"queue"`
+	QueueCapacity int           `json:"queue_capacity"`
+	Connections   int           `json:"connections"`
+	HTTPS         string        `json:"https"`
+	Peers         []screen.Peer `json:"connections_by_uid"`
+	UptimeS       float64       `json:"uptime_s"`
 }
 
 func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
@@ -144,7 +145,7 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 	t := &s.screen
 	t.Name, t.Profile, t.Root, t.Size, t.Degraded = status.Name, status.Profile, status.Root, status.Size, status.Degraded
 	t.Uptime = time.Duration(status.UptimeS * float64(time.Second))
-	t.QueueCapacity, t.Connections = status.QueueCapacity, status.Connections
+	t.QueueCapacity, t.Connections, t.Peers = status.QueueCapacity, status.Connections, status.Peers
 	m := scrape.Read(ctx, status.HTTPS, s.ca)
 	now := time.Now()
 	seconds := max(now.Sub(s.last).Seconds(), 1e-3)

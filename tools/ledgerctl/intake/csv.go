@@ -22,11 +22,15 @@ type CSV struct {
 	mapping *Mapping
 	columns map[string]int
 	row     []string
+	number  int // of the line that was read last
 	identity
 }
 
 // NewCSV returns a reader of what next returns.
 func NewCSV(next Lines, m *Mapping) *CSV { return &CSV{next: next, mapping: m} }
+
+// Line is the number of the line of the last entry, or of what is wrong.
+func (c *CSV) Line() int { return c.number }
 
 // Next reads the next entry, or io.EOF.
 func (c *CSV) Next(f *wire.Fields) error {
@@ -59,6 +63,7 @@ func (c *CSV) record() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.number++
 	r := csv.NewReader(strings.NewReader(strings.TrimSuffix(string(line), "\r")))
 	r.Comma = rune(c.mapping.Separator[0])
 	row, err := r.Read()
@@ -138,7 +143,7 @@ func (c *CSV) entry(r *Rule, f *wire.Fields) (err error) {
 	return c.setNonce(f)
 }
 
-func (c *CSV) setNonce(f *wire.Fields) error {
+func (c *CSV) setNonce(f *wire.Fields) (err error) {
 	switch n := c.mapping.Nonce; {
 	case n.Text != "":
 		text := c.fill(n.Text)
@@ -154,9 +159,9 @@ func (c *CSV) setNonce(f *wire.Fields) error {
 		}
 		f.Nonce = numbered(f.Timestamp, number)
 	default:
-		f.Nonce = c.nonce(f)
+		f.Nonce, err = c.nonce(f)
 	}
-	return nil
+	return err
 }
 
 // numbered is a UUIDv7 (RFC 9562, section 5.7) of a time and a number in the place of its last 48 random bits:

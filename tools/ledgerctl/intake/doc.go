@@ -13,5 +13,6 @@
 // A file may be sent again, so an entry needs the same nonce each time. A mapping may name a
 // column for it. Where there is none, the nonce is the first 16 bytes of the SHA-256 of the entry's
 // account and of its parts in a form that no other entry has, and of how often the same
-// has come before in the file: two equal lines are two entries.
+// has come before in the file: two equal lines are two entries. Memory for that is bounded, for a file of any length: 64 MiB
+// remember what came, and a million entries that come more than once are counted; beyond that the file is refused.
 package intake

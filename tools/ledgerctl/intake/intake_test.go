@@ -3,6 +3,8 @@ package intake
 import (
 	"bufio"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/rustyonions/ron-ledger/wire"
 )
@@ -231,5 +235,64 @@ account assets:bank
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
+	}
+}
+
+// TestIdentity holds nonces against a model that counts every entry, however the filter does it.
+func TestIdentity(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var id identity
+		counts := map[string]uint64{}
+		nonces := map[wire.Nonce]bool{}
+		for range rapid.IntRange(1, 50).Draw(t, "entries") {
+			f := wire.Fields{Kind: wire.KindMint, Account: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "account"), Amount: wire.AmountOf(uint64(rapid.IntRange(1, 3).Draw(t, "amount")))}
+			var alone identity // what has seen nothing gives the nonce of a first one
+			first, err := alone.nonce(&f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			nonce, err := id.nonce(&f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			key := f.Account + f.Amount.String()
+			if (nonce == first) != (counts[key] == 0) || nonces[nonce] {
+				t.Fatalf("entry %s, which came %d times before, has the nonce %v", key, counts[key], nonce)
+			}
+			counts[key]++
+			nonces[nonce] = true
+		}
+	})
+}
+
+// TestIdentityIsBounded fills the filter until it takes every entry for one that came before: nonces still differ, are
+// the same in another reading, and a file with too many repetitions is refused.
+func TestIdentityIsBounded(t *testing.T) {
+	full := func() *identity {
+		id := &identity{filter: make([]uint64, filterWords), repeats: map[[16]byte]uint64{}}
+		for i := range id.filter {
+			id.filter[i] = ^uint64(0)
+		}
+		return id
+	}
+	one, other := full(), full()
+	f := wire.Fields{Kind: wire.KindMint, Account: "a", Amount: wire.AmountOf(1)}
+	seen := map[wire.Nonce]bool{}
+	for range 10 {
+		nonce, err := one.nonce(&f)
+		again, againErr := other.nonce(&f)
+		if err != nil || againErr != nil || nonce != again || seen[nonce] {
+			t.Fatalf("%v and %v, %v, %v", nonce, again, err, againErr)
+		}
+		seen[nonce] = true
+	}
+	for i := uint64(0); len(one.repeats) < repeatsMax; i++ {
+		one.repeats[[16]byte(binary.LittleEndian.AppendUint64(make([]byte, 8), i))] = 1
+	}
+	if _, err := one.before(sha256.Sum256(nil)); err == nil || !strings.Contains(err.Error(), "mapping name a nonce") {
+		t.Errorf("beyond the bound: %v", err)
+	}
+	if _, err := one.nonce(&f); err != nil {
+		t.Errorf("one that is known: %v", err)
 	}
 }

@@ -29,6 +29,8 @@ type Journal struct {
 	outside []string
 	held    []byte // a line that belongs to what follows
 	isHeld  bool
+	number  int // of the line that was read last
+	began   int // number of the line at which what is being read begins
 	identity
 }
 
@@ -55,12 +57,16 @@ type posting struct {
 }
 
 func (j *Journal) line() ([]byte, error) {
+	j.number++
 	if j.isHeld {
 		j.isHeld = false
 		return j.held, nil
 	}
 	return j.next()
 }
+
+// Line is the number of the line at which the last entry, or what is wrong, begins: the first of a transaction.
+func (j *Journal) Line() int { return j.began }
 
 // Next reads the next entry, or io.EOF.
 func (j *Journal) Next(f *wire.Fields) error {
@@ -69,6 +75,7 @@ func (j *Journal) Next(f *wire.Fields) error {
 		if err != nil {
 			return err
 		}
+		j.began = j.number
 		text := strings.TrimRight(string(line), " \t\r")
 		switch {
 		case text == "" || strings.ContainsRune(";#*%|", rune(text[0])) || declaring.MatchString(text):
@@ -122,8 +129,8 @@ func (j *Journal) transaction(head []string, f *wire.Fields) error {
 	case burned:
 		f.Kind, f.Counterparty = wire.KindBurn, ""
 	}
-	f.Nonce = j.nonce(f)
-	return nil
+	f.Nonce, err = j.nonce(f)
+	return err
 }
 
 // postings reads the lines that are indented, and keeps the one behind them.
@@ -139,6 +146,7 @@ func (j *Journal) postings() (list []posting, err error) {
 		text := string(line)
 		if trimmed := strings.TrimSpace(text); trimmed == "" || text[0] != ' ' && text[0] != '\t' {
 			j.held, j.isHeld = []byte(text), true
+			j.number--
 			return list, nil
 		}
 		if text, _, _ = strings.Cut(text, ";"); strings.TrimSpace(text) == "" {

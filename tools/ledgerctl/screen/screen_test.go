@@ -1,22 +1,29 @@
 package screen
 
 import (
+	"bytes"
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"io"
+	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // busy is a sidecar under load, as it might be.
 func busy() *Top {
 	t := &Top{
 		Name: "ron-ledger", Profile: "macronode", Root: strings.Repeat("0123456789abcdef", 4), Size: 1234567, Uptime: 26*time.Hour + 17*time.Minute,
-		QueueCapacity: 1000, Connections: 12, Readers: 3, DiskFree: 41.5 * (1 << 30), DiskTotal: 100 * (1 << 30),
+		QueueCapacity: 1000, Connections: 12, Peers: []Peer{{10001, 8}, {0, 3}}, Readers: 3, DiskFree: 41.5 * (1 << 30), DiskTotal: 100 * (1 << 30),
 		Rejects: []Count{{"insufficient_funds", 1200, 3.5}, {"policy_denied", 40, 0}, {"busy", 7, 0.25}, {"zero_amount", 7, 0}},
 	}
 	for i := range 60 {
@@ -142,8 +149,15 @@ func TestProofTree(t *testing.T) {
 	}
 }
 
+// pictured are plots of every shape.
+var pictured = []*Plot{
+	{Title: `<"&">`, Values: []float64{1, 2, 3}, Unit: "<"}, {}, {Values: []float64{5}, Steps: true}, {Values: make([]float64, 5000)},
+	{Title: "over time", Values: []float64{1, 7, 3}, At: []float64{0, 0.1, 0.9}, Steps: true, ZeroIncluded: true, First: "then", Last: "now"},
+	{Values: []float64{-1e9, 1e12}, At: []float64{0.5, 0.5}},
+}
+
 func TestSVG(t *testing.T) {
-	for _, p := range []*Plot{{Title: `<"&">`, Values: []float64{1, 2, 3}, Unit: "<"}, {}, {Values: []float64{5}, Steps: true}, {Values: make([]float64, 5000)}} {
+	for _, p := range pictured {
 		picture := p.SVG()
 		for decoder := xml.NewDecoder(strings.NewReader(picture)); ; {
 			if _, err := decoder.Token(); errors.Is(err, io.EOF) {
@@ -156,4 +170,75 @@ func TestSVG(t *testing.T) {
 			t.Errorf("%s", picture)
 		}
 	}
+}
+
+func TestPNG(t *testing.T) {
+	for _, p := range pictured {
+		encoded, err := p.PNG()
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture, err := png.Decode(bytes.NewReader(encoded))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if picture.Bounds() != image.Rect(0, 0, pictureWidth, pictureHeight) {
+			t.Errorf("the picture has %v", picture.Bounds())
+		}
+		if len(p.Values) == 0 {
+			continue
+		}
+		ticks := p.ticks()
+		for _, at := range p.curve(ticks) { // the line runs through where its values are
+			r, _, b, _ := picture.At(int(at.x), int(at.y)).RGBA()
+			if b <= r {
+				t.Errorf("%q: at %.0f, %.0f there is no line", p.Title, at.x, at.y)
+			}
+		}
+	}
+}
+
+// TestTicks holds the scale of every range to covering it with a few round numbers.
+func TestTicks(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := Plot{Values: rapid.SliceOfN(rapid.Float64Range(-1e15, 1e15), 1, 5).Draw(t, "values"), ZeroIncluded: rapid.Bool().Draw(t, "zero")}
+		low, high := p.bounds()
+		ticks := p.ticks()
+		if len(ticks) < 2 || len(ticks) > ticksMax+1 || ticks[0] > low || ticks[len(ticks)-1] < high || !slices.IsSorted(ticks) {
+			t.Fatalf("%v to %v has the ticks %v", low, high, ticks)
+		}
+	})
+}
+
+// TestPlotOverTime holds the columns of a series over time against the greatest value that holds anywhere in each.
+func TestPlotOverTime(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const fine = 60 // places in a column
+		width := rapid.IntRange(1, 20).Draw(t, "width")
+		places := rapid.SliceOfNDistinct(rapid.IntRange(0, width*fine-1), 1, 30, rapid.ID).Draw(t, "places")
+		slices.Sort(places)
+		p := Plot{Steps: true}
+		holds := make([]float64, width*fine)
+		for i := range holds {
+			holds[i] = math.NaN()
+		}
+		for _, place := range places {
+			v := float64(rapid.IntRange(0, 9).Draw(t, "value"))
+			p.Values, p.At = append(p.Values, v), append(p.At, float64(place)/float64(width*fine))
+			for k := place; k < width*fine; k++ {
+				holds[k] = v
+			}
+		}
+		for i, got := range p.columns(width) {
+			want := math.NaN()
+			for _, v := range holds[i*fine : (i+1)*fine] {
+				if !(want >= v) && !math.IsNaN(v) {
+					want = v
+				}
+			}
+			if got != want && !(math.IsNaN(got) && math.IsNaN(want)) {
+				t.Fatalf("column %d of %d is %v, want %v", i, width, got, want)
+			}
+		}
+	})
 }

@@ -32,26 +32,45 @@ func (h History) last() float64 {
 
 // Count is how often something happened, and how often a second of late.
 type Count struct {
-	Name  string
-	Total float64
-	Rate  float64
+	Name  string  `json:"name"`
+	Total float64 `json:"total"`
+	Rate  float64 `json:"rate"`
 }
 
-// Top is what ledgerctl top shows. Latencies are in milliseconds, rates a second.
+// Peer is a uid and its connections.
+type Peer struct {
+	UID         uint32 `json:"uid"`
+	Connections int    `json:"connections"`
+}
+
+// Top is what ledgerctl top shows, and prints with --json. Latencies are in milliseconds, rates a second; of a History
+// the last is the newest.
 type Top struct {
-	Name, Profile, Root    string
-	Degraded               string // empty: it takes entries
-	Uptime                 time.Duration
-	Size                   uint64
-	Entries, Commits       History
-	P50, P99, Fsync, Batch History
-	Roots, Queue           History
-	QueueCapacity          int
-	Connections, Readers   int
-	DiskFree, DiskTotal    float64 // bytes
-	Rejects                []Count
-	Unmeasured             string // why there are no figures of /metrics
-	Paused, ByName         bool
+	Name          string        `json:"name"`
+	Profile       string        `json:"profile"`
+	Root          string        `json:"root"`
+	Degraded      string        `json:"degraded"` // empty: it takes entries
+	Uptime        time.Duration `json:"uptime_ns"`
+	Size          uint64        `json:"size"`
+	Entries       History       `json:"entries"`
+	Commits       History       `json:"commits"`
+	P50           History       `json:"commit_p50_ms"`
+	P99           History       `json:"commit_p99_ms"`
+	Fsync         History       `json:"fsync_p99_ms"`
+	Batch         History       `json:"batch"`
+	Roots         History       `json:"roots"`
+	Queue         History       `json:"queue"`
+	QueueCapacity int           `json:"queue_capacity"`
+	Connections   int           `json:"connections"`
+	Peers         []Peer        `json:"connections_by_uid"` // who has most first; not all of many
+	Readers       int           `json:"readers"`
+	DiskFree      float64       `json:"disk_free_bytes"`
+	DiskTotal     float64       `json:"disk_total_bytes"`
+	Rejects       []Count       `json:"rejects"`
+	Unmeasured    string        `json:"unmeasured"` // why there are no figures of /metrics
+
+	Paused bool `json:"-"`
+	ByName bool `json:"-"`
 }
 
 // rejectRows is how many reasons are shown at 24 lines.
@@ -81,6 +100,7 @@ func (t *Top) Draw(width, height int) []string {
 		lines = append(lines, fmt.Sprintf("%-11s %9s %-8s  %s", row.name, short(row.values.last()), row.unit, Sparkline(row.values, spark)))
 	}
 	lines = append(lines, "", fmt.Sprintf("connections %d of applications, %d of readers", t.Connections, t.Readers))
+	lines = append(lines, t.peers(width)...)
 	if t.DiskTotal > 0 {
 		lines = append(lines, fmt.Sprintf("disk        %s of %s free", size(t.DiskFree), size(t.DiskTotal)))
 	}
@@ -93,6 +113,25 @@ func (t *Top) Draw(width, height int) []string {
 		foot += "   PAUSED"
 	}
 	return frame(lines, foot, width, height)
+}
+
+// peers says whose the connections are, as far as a line has room.
+func (t *Top) peers(width int) []string {
+	if len(t.Peers) == 0 {
+		return nil
+	}
+	line, left := "by uid      ", t.Connections
+	for _, p := range t.Peers {
+		word := fmt.Sprintf("%d: %d   ", p.UID, p.Connections)
+		if len(line)+len(word)+len("others: 1000000") > max(width, 80) {
+			break
+		}
+		line, left = line+word, left-p.Connections
+	}
+	if left > 0 {
+		line += fmt.Sprintf("others: %d", left)
+	}
+	return []string{line}
 }
 
 func (t *Top) rejects() []string {

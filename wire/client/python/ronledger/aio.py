@@ -11,7 +11,7 @@ from typing import AsyncIterator, Callable, Iterable, NamedTuple, TypeVar, Union
 from . import messages as m
 from .batch import AppendResult, Batch
 from .codec import Entry, encode_entry
-from .conversation import Answer, Conversation, expect, wants_new_token
+from .conversation import Answer, Conversation, expect, follow, wants_new_token
 from .errors import (
     ClosedError, DisconnectedError, Fault, ForgottenError, LedgerError, LedgerReplacedError, OutcomeUnknownError, ProtocolError,
     ReasonError, retryable,
@@ -371,9 +371,7 @@ class AsyncClient:
         while True:
             try:
                 async for told in self._stream(m.WATCH, m.watch(since), m.decode_watched):
-                    if told.first != since + 1 or told.head.size <= since:
-                        raise ProtocolError(f"told of entries {told.first} to {told.head.size} behind {since}")
-                    since = told.head.size
+                    since = follow(told, since)
                     backoff.reset()
                     yield told
             except LedgerError as error:

@@ -12,7 +12,7 @@ from typing import Callable, Iterable, Iterator, TypeVar, Union
 from . import messages as m
 from .batch import AppendResult, Batch
 from .codec import Entry
-from .conversation import Answer, Conversation, expect, wants_new_token
+from .conversation import Answer, Conversation, expect, follow, wants_new_token
 from .errors import (
     ClosedError, DisconnectedError, Fault, ForgottenError, LedgerReplacedError, LedgerError, OutcomeUnknownError, ProtocolError,
     ReasonError, retryable,
@@ -304,9 +304,7 @@ class Client:
         while True:
             try:
                 for told in self._stream(m.WATCH, m.watch(since), m.decode_watched):
-                    if told.first != since + 1 or told.head.size <= since:
-                        raise ProtocolError(f"told of entries {told.first} to {told.head.size} behind {since}")
-                    since = told.head.size
+                    since = follow(told, since)
                     backoff.reset()
                     yield told
             except LedgerError as error:

@@ -86,6 +86,13 @@ class Conversation:
         return Answer(request_id, kind, b"", False, error)
 
 
+def follow(told: m.Watched, since: int) -> int:
+    """The size to watch from next: what is told has to begin right behind since, and to go beyond it."""
+    if told.first != since + 1 or told.head.size <= since:
+        raise ProtocolError(f"told of entries {told.first} to {told.head.size} behind {since}")
+    return told.head.size
+
+
 def expect(answer: Answer, kind: int) -> bytes:
     """The payload of an answer of that type."""
     if answer.error:
