@@ -41,6 +41,7 @@ type Sidecar struct {
 
 	started  time.Time
 	home     *home
+	failed   int64 // Unix time at which a run on this home has last ended with ExitUnknownState; 0: none
 	identity *Identity
 	keys     *tokenKeyFiles
 	logID    [16]byte // of the epoch in force
@@ -141,6 +142,7 @@ func (s *Sidecar) openLedger() error {
 		return err
 	}
 	s.hash = merkle.HashKind(s.store.Meta().Hash)
+	s.failed = s.home.lastFailure()
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
 	s.syncing = newSyncing(s)
@@ -377,6 +379,7 @@ func (s *Sidecar) fatal(what string) {
 	}
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
+	s.home.keepFailure(time.Now(), what)
 	os.Exit(ExitUnknownState)
 }
 
