@@ -95,6 +95,29 @@ faults INCIDENT="":
 restore ENTRIES="1000000":
     BACKUP_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -run '^TestBackupUnderLoad' -count 1 -timeout 120m -v
 
+versitygw := "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
+
+# a real object store, versitygw, under the tests of the archive, and takeovers over it
+objects ROUNDS="4": _versitygw
+    VERSITYGW="$PWD/out/versitygw" go test ./archive/bucket -count 1 -timeout 5m -v -run '^TestObjects'
+    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^TestTakeOver'
+
+# take a ledger over so many times under load, the old writer killed, paused, partitioned or undisturbed, over a network that fails; TAKEOVER_SEED repeats a run
+takeover ROUNDS="100":
+    TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 120m -v -run '^TestTakeOver$'
+
+_versitygw:
+    @mkdir -p out; [ -x out/versitygw ] || { GOBIN="$PWD/out" GOFLAGS=-mod=mod go install {{versitygw}}; }
+
+# throughput and latency of a ledger on disk without an archive, and with one in an object store that answers after DELAY, async and sync
+archive-bench DELAY="20ms" *FLAGS="--connections 64 --batch 16": build
+    @mkdir -p out; go build -o out/serves3 ./archive/bucket/fakes3/serves3; \
+    out/serves3 --addr 127.0.0.1:5090 --delay {{DELAY}} & trap "kill $!" EXIT; sleep 0.5; \
+    export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any; \
+    for mode in local async sync; do echo "== $mode, {{DELAY}}"; \
+        [ $mode = local ] || export RON_LEDGER_ARCHIVE_URL="s3://bench/$mode?endpoint=http://127.0.0.1:5090" RON_LEDGER_ARCHIVE_MODE=$mode RON_LEDGER_ARCHIVE_INTERVAL=1s; \
+        bin/ledgerctl bench --spawn --node macronode {{FLAGS}} || true; done
+
 # end a restore at every STRIDE-th change of a file, and begin it again
 restore-kills STRIDE="1":
     RESTORE_STRIDE={{STRIDE}} go test ./sidecar/sidecartest -run '^TestRestoreKilled' -count 1 -timeout 120m -v
@@ -124,6 +147,14 @@ flood ROUNDS="9":
 # have public tools check an exported ledger: Tessera's fsck and client, in a module of their own
 interop:
     cd testing/interop && go vet ./... && go test -count 1 -timeout 10m ./...
+
+# the commit stream against a real nats-server, both killed so many times under load; in a module of its own. STREAM_SEED repeats a run
+stream ROUNDS=env("STREAM_ROUNDS", "100"):
+    cd testing/stream && go vet ./... && STREAM_ROUNDS={{ROUNDS}} go test -count 1 -timeout 20m -v ./...
+
+# what many ledgers and large ones take: bytes, requests and money, measured here, computed and simulated
+scale *FLAGS:
+    go run ./testing/scale {{FLAGS}}
 
 # the time of proofs over the socket, of a ledger of so many entries (10 million take some 3 GB of disk)
 prove ENTRIES="10000000":

@@ -49,6 +49,8 @@ var apart = []struct {
 }{
 	{"", "kubectl ", never, "wants a cluster; TestOverlays renders and decodes what is applied"},
 	{"docs/DEPLOY.md", "docker build", never, "wants a container engine and a cluster; TestDockerfile and TestPod do the same without"},
+	{"docs/DEPLOY.md", "export AWS_ACCESS_KEY_ID", never, "wants an object store and a cluster; TestAdopt does the same without"},
+	{"docs/DEPLOY.md", "export AWS_ACCESS_KEY_ID", never, "wants an object store and a cluster; TestAdopt and TestTakeOver do the same without"},
 	{"README.md", "go test ./...", never, "is what runs this; TestDocsFirstScreen finds it in .ci/run"},
 	{"README.md", "go run ./sidecar/ron-ledgerd", serve, "compiles; without, a program that is already built stands in"},
 	{"docs/TUTORIAL.md", "CGO_ENABLED=0 go build", serve, "compiles; without, a program that is already built stands in"},

@@ -1,46 +1,72 @@
 // Package archive keeps a second copy of a ledger's log, elsewhere. It takes durable
-// commits from the store, hands them to a directory as segments, immutable objects
+// commits from the store, hands them to a place of objects as segments, immutable objects
 // with a checksum, and hands them back, in order and checked, to whoever restores or
 // verifies a ledger. The writer works beside the committer: it reads what is durable
-// and is never waited for.
+// and is never waited for, unless who runs it chooses to.
 //
-//	store.Commits ─▶ Writer ─▶ segments, head ─▶ directory ─▶ Reader ─▶ store.Import, audit
+//	store.Commits ─▶ Writer ─▶ segments, head ─▶ Objects ─▶ Reader ─▶ store.Import, audit
 //
 // # The objects
 //
-// An archive is a directory with one folder for each log, named by its log id:
+// A place of archives, a directory (store.Objects) or a bucket (bucket.Bucket), has one folder
+// for each log, named by its log id:
 //
-//	DIR/LOGID/head                           what the archive holds, signed; replaced
-//	DIR/LOGID/segment-00000000000000000001   the commits from that sequence number on
-//	DIR/LOGID/segment-00000000000000004097   …
+//	LOGID/head                                      what the archive holds, signed; replaced
+//	LOGID/segment-00000000000000000001              the commits from that sequence number on
+//	LOGID/segment-00000000000000004097              …
+//	LOGID/segment-00000000000000004201.…0002        … of the second term
 //
-// A segment is named by its first sequence number alone, so that two writers cannot both
-// add one behind the same end: the second finds an object of that name with other content
-// and stops. Nothing else is asked of the directory than that an object that is
-// created or replaced appears whole, which any object store does as well.
+// Of the place it is asked that an object is there whole or not at all, that of two who create
+// one name one fails, and that an object is replaced only by who has seen it as it is.
+//
+// # The chain, and terms
+//
+// Segments are a chain: the name of each is its place, which the one before it decides, and
+// a place is taken once.
+//
+//	name(first segment) = segment-1
+//	name(next of S)     = segment-(S.last+1), and .TERM behind it from the second term on
+//
+// Who takes a ledger over (TakeOver) ends the term in force with a fence, a segment without
+// commits at the place where the writer before would have put its next one, and writes behind
+// it under the next term. That writer then finds its place taken, by a higher term, and is
+// fenced for good. What it had put there before is part of the chain, and the one that takes
+// over has it. So at any place one of them has written, whatever either believes about time,
+// and a request that arrives late finds its place taken. This needs no clock, no lease and no
+// list that is up to date, nor the head: it follows from create-once alone.
+//
+//	… ─ segment-4097 ─ segment-4201 ─ fence: term 2, last 4242 ─ segment-4243.2 ─ …
+//	                                  └ at segment-4243
+//
+// A fence may name a successor: the log id under which the ledger goes on where it begins a new
+// epoch. Nothing of the old log follows then.
 //
 // # A segment
 //
-// One or more whole commits. Integers are little-endian.
+// One or more whole commits, or a fence, without. Integers are little-endian.
 //
-//	0    8   "RLGSEG01"
+//	0    8   "RLGSEG02"
 //	8    16  log id in force
 //	24   8   sequence number of the first record
-//	32   8   of the last
+//	32   8   of the last; of a fence, that before the first
 //	40   32  root of the tree before the segment, of first−1 records
 //	72   32  root at its end
 //	104  8   time of the last commit, Unix ms
 //	112  8   length of the commits, raw; at most 256 MiB
-//	120  4   number of commits
+//	120  4   number of commits; 0: a fence
 //	124  1   hash of the tree: 1 blake3, 2 sha256
 //	125  1   zero
 //	126  2   length of the checkpoint
 //	128  16  log id of the ledger's first epoch
-//	144  …   checkpoint of the root at its end: a signed note, docs/PROTOCOL.md
+//	144  8   term in force behind it: of a fence, the one that it begins
+//	152  16  of a fence: log id under which the ledger goes on; zero: the same
+//	168  16  of a fence: drawn at random by who made it: two that take over at once make two fences
+//	184  …   checkpoint of the root at its end: a signed note, docs/PROTOCOL.md
 //	…    …   the commits, as one zstd frame
 //	−32  32  BLAKE3 of all bytes before
 //
-// and a commit, in it:
+// "RLGSEG01" has nothing from 144 to 184: the checkpoint is at 144, and the term is the first.
+// A commit, in it:
 //
 //	0   4   number of records
 //	4   4   number of atomic requests
@@ -56,16 +82,21 @@
 // A signed note (https://c2sp.org/signed-note) by the key of the ledger's checkpoints,
 // named by the origin, over these lines:
 //
-//	ron-ledger archive v1
+//	ron-ledger archive v2
 //	ORIGIN
+//	term TERM            in force
+//	mode MODE            sync: nothing is acknowledged that is not archived; or async
 //	size SIZE
 //	root ROOT            base64
 //	time MS              of the last commit, Unix ms
-//	segments COUNT
+//	segments COUNT       and fences
 //	bytes COUNT          of all segments, as they are stored
-//	last FIRST BLAKE3    first sequence number and checksum (hex) of the last segment
+//	last FIRST BLAKE3 TERM   of the last segment: first sequence number, checksum (hex), term in its name
 //
-// It is replaced behind each segment. Where it is lost or older than the last segment, the
+// "ron-ledger archive v1" has no term in either line: it is the first.
+//
+// The head is replaced behind the segments, at most 64 of them later, where it is what its
+// writer has seen. Where it is lost or older than the last segment, the
 // segments tell the same: each carries a signed checkpoint. A writer that starts takes
 // what it finds behind the head over, once it has compared it with the log.
 //
@@ -76,6 +107,9 @@
 //     from the records before it ships them.
 //   - A writer MUST NOT replace a segment. What does not agree with the log is an error
 //     that says which object, and nothing more is shipped.
+//   - A writer that finds a higher term than its own MUST NOT ship anything again.
+//   - Two writers MUST NOT share a term: it is the one's that put its fence, or, of the first,
+//     the one's that began the archive.
 //   - A reader hands out no commit of a segment whose checksum, place or root before
 //     and after does not fit.
 package archive

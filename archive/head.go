@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -14,7 +16,8 @@ import (
 
 const (
 	headName     = "head"
-	headTitle    = "ron-ledger archive v1"
+	headTitle    = "ron-ledger archive v2"
+	headTitleV1  = "ron-ledger archive v1" // the first term: it says none
 	headBytesMax = 8 << 10
 )
 
@@ -28,12 +31,40 @@ type Head struct {
 	Bytes     uint64 // in all of them, as they are stored
 	LastFirst uint64 // first sequence number of the last segment; 0 = there is none
 	LastSum   [32]byte
+	LastTerm  uint64 // in the name of the last segment
+	Term      uint64 // in force behind it
+	Sync      bool   // nothing is acknowledged that is not archived
 }
+
+// Words of the head's mode.
+const (
+	modeSync  = "sync"
+	modeAsync = "async"
+)
+
+func (h *Head) mode() string {
+	if h.Sync {
+		return modeSync
+	}
+	return modeAsync
+}
+
+// last returns the place of the last segment.
+func (h Head) last() slot { return slot{h.LastFirst, h.LastTerm} }
+
+// next returns the place of what follows.
+func (h Head) next() slot { return slot{h.Size + 1, h.Term} }
 
 // text is what gets signed.
 func (h *Head) text() string {
+	return fmt.Sprintf("%s\n%s\nterm %d\nmode %s\nsize %d\nroot %s\ntime %d\nsegments %d\nbytes %d\nlast %d %x %d\n",
+		headTitle, h.Origin, h.Term, h.mode(), h.Size, base64.StdEncoding.EncodeToString(h.Root[:]), h.TimeMs, h.Segments, h.Bytes, h.LastFirst, h.LastSum, h.LastTerm)
+}
+
+// textV1 is what used to be signed.
+func (h *Head) textV1() string {
 	return fmt.Sprintf("%s\n%s\nsize %d\nroot %s\ntime %d\nsegments %d\nbytes %d\nlast %d %x\n",
-		headTitle, h.Origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]), h.TimeMs, h.Segments, h.Bytes, h.LastFirst, h.LastSum)
+		headTitleV1, h.Origin, h.Size, base64.StdEncoding.EncodeToString(h.Root[:]), h.TimeMs, h.Segments, h.Bytes, h.LastFirst, h.LastSum)
 }
 
 // sign returns the head as a signed note.
@@ -68,24 +99,31 @@ func unchecked(signed []byte) string {
 	return string(text) + "\n"
 }
 
-// parseHead accepts what text returns and nothing else.
+var errNoHead = errors.New("it is not the head of an archive")
+
+// parseHead accepts what text and textV1 return and nothing else.
 func parseHead(text string) (*Head, error) {
-	h := new(Head)
-	var root, sum string
-	n, err := fmt.Sscanf(text, headTitle+"\n%s\nsize %d\nroot %s\ntime %d\nsegments %d\nbytes %d\nlast %d %s\n",
-		&h.Origin, &h.Size, &root, &h.TimeMs, &h.Segments, &h.Bytes, &h.LastFirst, &sum)
-	if err != nil || n != 8 {
-		return nil, errors.New("it is not the head of an archive")
+	h := &Head{Term: firstTerm, LastTerm: firstTerm}
+	var root, sum, mode string
+	fields := []any{&h.Origin, &h.Size, &root, &h.TimeMs, &h.Segments, &h.Bytes, &h.LastFirst, &sum}
+	format, again := headTitleV1+"\n%s\nsize %d\nroot %s\ntime %d\nsegments %d\nbytes %d\nlast %d %s\n", h.textV1
+	if strings.HasPrefix(text, headTitle+"\n") {
+		format, again = headTitle+"\n%s\nterm %d\nmode %s\nsize %d\nroot %s\ntime %d\nsegments %d\nbytes %d\nlast %d %s %d\n", h.text
+		fields = append(slices.Insert(fields, 1, any(&h.Term), any(&mode)), &h.LastTerm)
 	}
+	if n, err := fmt.Sscanf(text, format, fields...); err != nil || n != len(fields) {
+		return nil, errNoHead
+	}
+	h.Sync = mode == modeSync
 	rawRoot, err1 := base64.StdEncoding.DecodeString(root)
 	rawSum, err2 := hex.DecodeString(sum)
 	if err1 != nil || err2 != nil || len(rawRoot) != len(h.Root) || len(rawSum) != len(h.LastSum) {
-		return nil, errors.New("it is not the head of an archive")
+		return nil, errNoHead
 	}
 	copy(h.Root[:], rawRoot)
 	copy(h.LastSum[:], rawSum)
-	if h.text() != text {
-		return nil, errors.New("it is not the head of an archive")
+	if again() != text || h.Term < firstTerm || h.LastTerm < firstTerm || h.LastTerm > h.Term {
+		return nil, errNoHead
 	}
 	return h, nil
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"strconv"
-	"strings"
 	"sync"
 
 	"github.com/klauspost/compress/zstd"
@@ -17,8 +15,10 @@ import (
 )
 
 const (
-	segmentMagic     = "RLGSEG01"
-	segmentHeaderLen = 144
+	segmentMagic     = "RLGSEG02"
+	segmentHeaderLen = 184
+	segmentMagicV1   = "RLGSEG01" // without term and successor
+	segmentHeaderV1  = 144
 	commitHeaderLen  = 56
 	groupLen         = 24
 	stampBytes       = 24
@@ -30,11 +30,10 @@ const (
 	segmentRawMax    = 256 << 20
 	segmentRawTarget = 4 << 20
 	segmentBytesMax  = segmentRawMax + segmentRawMax/64 + 1<<20 // as it is stored, incompressible
-
-	segmentPrefix = "segment-"
 )
 
-// Segment is what the header of one says, and its checkpoint.
+// Segment is what the header of one says, and its checkpoint. One without commits is a fence: it ends
+// a term and begins another.
 type Segment struct {
 	LogID       [16]byte // in force when it was written: names the folder
 	Genesis     [16]byte // of the ledger's first epoch
@@ -44,23 +43,23 @@ type Segment struct {
 	Root        merkle.Hash
 	TimeMs      int64
 	Commits     uint32
-	Checkpoint  []byte // signed note
+	Checkpoint  []byte   // signed note
+	Term        uint64   // in force behind it
+	Successor   [16]byte // of a fence behind which nothing follows: the log id under which it goes on
 
+	claim  [16]byte // of a fence: drawn by who made it, so that no two make the same
+	at     slot     // in the chain
 	rawLen uint64
 	frame  []byte   // zstd
 	sum    [32]byte // of the whole object
 	bytes  int      // of it
 }
 
-// SegmentName returns the name of the segment that begins with a sequence number.
-func SegmentName(first uint64) string { return fmt.Sprintf("%s%020d", segmentPrefix, first) }
+// fence reports whether s ends a term instead of holding commits.
+func (s *Segment) fence() bool { return s.Commits == 0 }
 
-// segmentFirst is the inverse of SegmentName.
-func segmentFirst(name string) (first uint64, ok bool) {
-	digits, ok := strings.CutPrefix(name, segmentPrefix)
-	first, err := strconv.ParseUint(digits, 10, 64)
-	return first, ok && err == nil && first > 0 && name == SegmentName(first)
-}
+// next returns the place of what follows.
+func (s *Segment) next() slot { return slot{s.Last + 1, s.Term} }
 
 // The coders are made once, since each keeps some memory; who comes second waits.
 var (
@@ -111,6 +110,9 @@ func (s *Segment) encode(raw []byte) ([]byte, error) {
 	b[124] = uint8(s.Hash)
 	binary.LittleEndian.PutUint16(b[126:], uint16(len(s.Checkpoint)))
 	copy(b[128:], s.Genesis[:])
+	binary.LittleEndian.PutUint64(b[144:], s.Term)
+	copy(b[152:], s.Successor[:])
+	copy(b[168:], s.claim[:])
 	b = append(b, s.Checkpoint...)
 	b = z.EncodeAll(raw, b)
 	s.sum = blake3.Sum256(b)
@@ -125,8 +127,8 @@ var errChecksum = errors.New("its checksum is wrong: it is damaged")
 // one; Commits checks what is inside.
 func decodeSegment(name string, b []byte) (*Segment, error) {
 	s, err := parseSegment(b)
-	if err == nil && SegmentName(s.First) != name {
-		err = fmt.Errorf("it begins with sequence number %d, which is not what its name says", s.First)
+	if err == nil {
+		err = s.place(name)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", name, err)
@@ -134,8 +136,27 @@ func decodeSegment(name string, b []byte) (*Segment, error) {
 	return s, nil
 }
 
+// place takes the place in the chain that a name says, if it can be that of s.
+func (s *Segment) place(name string) error {
+	at, ok := parseSlot(name)
+	switch {
+	case !ok || at.first != s.First:
+		return fmt.Errorf("it begins with sequence number %d, which is not what its name says", s.First)
+	case s.fence() && s.Term <= at.term, !s.fence() && s.Term != at.term:
+		return fmt.Errorf("it is of term %d, which is not what its name says", s.Term)
+	}
+	s.at = at
+	return nil
+}
+
 func parseSegment(b []byte) (*Segment, error) {
-	if len(b) < segmentHeaderLen+checksumLen || string(b[:8]) != segmentMagic {
+	header := segmentHeaderLen
+	if len(b) > 8 && string(b[:8]) == segmentMagicV1 {
+		header = segmentHeaderV1
+	} else if len(b) < 8 || string(b[:8]) != segmentMagic {
+		header = len(b)
+	}
+	if len(b) < header+checksumLen {
 		return nil, errors.New("it does not begin as a segment does, or is cut short")
 	}
 	body := b[:len(b)-checksumLen]
@@ -144,18 +165,29 @@ func parseSegment(b []byte) (*Segment, error) {
 		First: binary.LittleEndian.Uint64(b[24:]), Last: binary.LittleEndian.Uint64(b[32:]),
 		Before: merkle.Hash(b[40:72]), Root: merkle.Hash(b[72:104]),
 		TimeMs: int64(binary.LittleEndian.Uint64(b[104:])), Commits: binary.LittleEndian.Uint32(b[120:]),
-		rawLen: binary.LittleEndian.Uint64(b[112:]), sum: blake3.Sum256(body), bytes: len(b),
+		rawLen: binary.LittleEndian.Uint64(b[112:]), sum: blake3.Sum256(body), bytes: len(b), Term: firstTerm,
+	}
+	if header == segmentHeaderLen {
+		s.Term, s.Successor = binary.LittleEndian.Uint64(b[144:]), [16]byte(b[152:])
+		s.claim = [16]byte(b[168:])
 	}
 	note := int(binary.LittleEndian.Uint16(b[126:]))
 	switch {
 	case string(s.sum[:]) != string(b[len(body):]):
 		return nil, errChecksum
-	case s.First == 0 || s.Last < s.First || s.Last == ^uint64(0) || s.Commits == 0 || !s.Hash.Valid() || b[125] != 0 ||
-		s.rawLen > segmentRawMax || segmentHeaderLen+note > len(body):
+	case s.First == 0 || s.Last == ^uint64(0) || !s.Hash.Valid() || b[125] != 0 || s.rawLen > segmentRawMax || header+note > len(body) || !s.possible():
 		return nil, errors.New("its header is not one that is written")
 	}
-	s.Checkpoint, s.frame = body[segmentHeaderLen:segmentHeaderLen+note], body[segmentHeaderLen+note:]
+	s.Checkpoint, s.frame = body[header:header+note], body[header+note:]
 	return s, nil
+}
+
+// possible tells whether what the header says of its commits goes together.
+func (s *Segment) possible() bool {
+	if s.fence() {
+		return s.Last == s.First-1 && s.Root == s.Before && s.rawLen == 0
+	}
+	return s.Last >= s.First && s.Successor == [16]byte{} && s.claim == [16]byte{}
 }
 
 // All yields the commits in order. The Commit holds until the next step, its Records until the

@@ -1,11 +1,10 @@
 package archive
 
 import (
+	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 
 	"golang.org/x/mod/sumdb/note"
@@ -16,9 +15,16 @@ import (
 
 // WriterOptions says what is archived and where.
 type WriterOptions struct {
-	Store *store.Store
-	Dir   string    // of the archive; the log gets a folder in it
-	FS    *store.FS // nil = the disk
+	Store   *store.Store
+	Objects Objects // the log gets a folder there
+	Term    uint64  // that the ledger holds; 0 = the first
+
+	// Shipped, where it is not nil, is called with the size that the archive holds, behind each segment.
+	Shipped func(size uint64)
+	// Sync is what the head says: nothing is acknowledged that is not archived.
+	Sync bool
+	// LazyHead leaves the head behind the segments until Settle, or until they are many.
+	LazyHead bool
 
 	// Signer and Verifier are those of the ledger's checkpoints, named by the origin.
 	Signer   note.Signer
@@ -27,24 +33,30 @@ type WriterOptions struct {
 	FrontierAt func(size uint64) (merkle.Frontier, error)
 }
 
-// Writer ships what is durable to an archive. Ship is for one goroutine; Archived may be called from
-// any.
+// Writer ships what is durable to an archive. Ship and Settle are for one goroutine; Archived may be
+// called from any.
 type Writer struct {
 	options WriterOptions
-	objects *store.Objects
+	folder  folder
 	logID   [16]byte
 	kind    merkle.HashKind
 
-	// Invariant, while opened: head is what the archive holds, signed and on disk, and frontier
-	// that of its size.
+	// Invariant, while opened: head is what the archive holds, and frontier that of its size. The head
+	// that is stored has that version and lags by so many segments.
 	opened   bool
 	frontier merkle.Frontier
+	version  string
+	lag      int
+	sync     bool // as the stored head says
 	raw      []byte
 	target   int // a segment ends behind the commit with which it has so many bytes
 
 	mu   sync.Mutex
 	head Head
 }
+
+// headLag is how many segments the stored head may lag behind. Whoever opens the archive reads them.
+const headLag = 64
 
 // AheadError says that an archive holds more than the log, or another log: records that were
 // durable are lost.
@@ -63,18 +75,27 @@ func (e *AheadError) Error() string {
 	return fmt.Sprintf("the archive %s has root %v at size %d, the log has %v: this is another log", e.Path, e.Root, e.Archived, e.Here)
 }
 
+// FencedError says that another sidecar has taken the ledger over: nothing of it may be booked here
+// any more.
+type FencedError struct {
+	Path      string
+	Term, Now uint64 // that the ledger holds here, and that in force
+}
+
+func (e *FencedError) Error() string {
+	return fmt.Sprintf("%s: another sidecar has taken this ledger over in term %d, and this one holds term %d: "+
+		"nothing that is booked here would count; stop this sidecar, and keep its home until the other is verified", e.Path, e.Now, e.Term)
+}
+
 // NewWriter returns a writer. It touches nothing before Ship.
 func NewWriter(o WriterOptions) (*Writer, error) {
 	_, id, kind, err := merkle.ParseOrigin(o.Signer.Name())
 	if err != nil {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
-	return &Writer{
-		options: o, logID: id, kind: kind, objects: store.NewObjects(o.FS, logDir(o.Dir, id)), target: segmentRawTarget,
-	}, nil
+	o.Term = max(o.Term, firstTerm)
+	return &Writer{options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), target: segmentRawTarget}, nil
 }
-
-func logDir(dir string, id [16]byte) string { return dir + "/" + hex.EncodeToString(id[:]) }
 
 // Archived returns what the archive holds, as of the last Ship that found out; zero before.
 func (w *Writer) Archived() Head {
@@ -84,7 +105,7 @@ func (w *Writer) Archived() Head {
 }
 
 // Ship brings the archive up to what is durable now, or returns why not: the next call goes on from
-// what the archive holds then. *AheadError is for good.
+// what the archive holds then. *AheadError and *FencedError are for good.
 func (w *Writer) Ship(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
@@ -96,7 +117,7 @@ func (w *Writer) Ship(ctx context.Context) (err error) {
 		return fmt.Errorf("archive the log: %w", err)
 	}
 	if !w.opened {
-		if err := w.open(tail); err != nil {
+		if err := w.open(ctx, tail); err != nil {
 			return fmt.Errorf("open the archive: %w", err)
 		}
 		w.opened = true
@@ -105,16 +126,37 @@ func (w *Writer) Ship(ctx context.Context) (err error) {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("archive the log from %d: %w", head.Size+1, err)
 		}
-		if err := w.ship(head); err != nil {
+		if err := w.ship(ctx, head); err != nil {
 			return fmt.Errorf("archive the log from %d: %w", head.Size+1, err)
 		}
+		if w.lag >= headLag {
+			if err := w.settle(ctx); err != nil {
+				return err
+			}
+		}
 	}
-	return nil
+	if w.options.LazyHead {
+		return nil
+	}
+	return w.settle(ctx)
+}
+
+// Settle brings the stored head up to the segments.
+func (w *Writer) Settle(ctx context.Context) error {
+	if !w.opened {
+		return nil
+	}
+	err := w.settle(ctx)
+	w.opened = err == nil
+	return err
 }
 
 // ship makes the next segment.
-func (w *Writer) ship(head Head) error {
-	s := &Segment{LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind, First: head.Size + 1, Before: head.Root}
+func (w *Writer) ship(ctx context.Context, head Head) error {
+	s := &Segment{
+		LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind,
+		First: head.Size + 1, Before: head.Root, Term: head.Term, at: head.next(),
+	}
 	raw := w.raw[:0]
 	for c, err := range w.options.Store.Commits(s.First) {
 		if err != nil {
@@ -133,42 +175,87 @@ func (w *Writer) ship(head Head) error {
 	if cap(raw) > 4*segmentRawTarget { // one large commit is no reason to keep so much
 		w.raw = nil
 	}
-	var err error
-	s.Checkpoint, err = merkle.Checkpoint{Origin: w.options.Signer.Name(), Size: s.Last, Root: s.Root}.Sign(w.options.Signer)
+	return w.put(ctx, s, raw)
+}
+
+// put writes a segment at its place, and takes it as the end of the archive.
+func (w *Writer) put(ctx context.Context, s *Segment, raw []byte) error {
+	object, err := s.seal(raw, w.options.Signer)
 	if err != nil {
 		return err
 	}
-	object, err := s.encode(raw)
+	err = w.folder.create(ctx, s.at, object)
+	if taken := new(errTaken); errors.As(err, &taken) && taken.segment.Term > w.options.Term {
+		return w.fenced(taken.segment.Term)
+	}
 	if err != nil {
 		return err
 	}
-	if err := w.objects.Create(SegmentName(s.First), object); err != nil {
-		return err
+	w.advance(s)
+	return nil
+}
+
+func (w *Writer) fenced(now uint64) error {
+	return &FencedError{Path: w.folder.path(""), Term: w.options.Term, Now: now}
+}
+
+// seal signs the end of a segment and returns the object.
+func (s *Segment) seal(raw []byte, key note.Signer) (object []byte, err error) {
+	s.Checkpoint, err = merkle.Checkpoint{Origin: key.Name(), Size: s.Last, Root: s.Root}.Sign(key)
+	if err != nil {
+		return nil, err
 	}
-	return w.advance(head.with(s))
+	return s.encode(raw)
 }
 
 // with returns the head behind one more segment.
 func (h Head) with(s *Segment) Head {
-	h.Size, h.Root, h.TimeMs = s.Last, s.Root, s.TimeMs
+	h.Size, h.Root, h.TimeMs, h.Term = s.Last, s.Root, s.TimeMs, s.Term
 	h.Segments++
 	h.Bytes += uint64(s.bytes)
-	h.LastFirst, h.LastSum = s.First, s.sum
+	h.LastFirst, h.LastTerm, h.LastSum = s.First, s.at.term, s.sum
 	return h
 }
 
-// advance makes a head the one that counts.
-func (w *Writer) advance(head Head) error {
+// advance takes a segment that is in the archive as its end.
+func (w *Writer) advance(s *Segment) {
+	w.lag++
+	w.mu.Lock()
+	w.head = w.head.with(s)
+	w.mu.Unlock()
+	if w.options.Shipped != nil {
+		w.options.Shipped(s.Last)
+	}
+}
+
+// settle is Settle. Where another head was stored meanwhile it says whose.
+func (w *Writer) settle(ctx context.Context) error {
+	if w.lag == 0 && w.sync == w.options.Sync {
+		return nil
+	}
+	head := w.Archived()
+	head.Sync = w.options.Sync
 	signed, err := head.sign(w.options.Signer)
 	if err != nil {
 		return err
 	}
-	if err := w.objects.Replace(headName, signed); err != nil {
-		return err
+	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
+	if errors.Is(err, store.ErrObjectChanged) {
+		there, now, readErr := w.folder.head(ctx)
+		if readErr != nil {
+			return errors.Join(err, readErr)
+		}
+		if other, openErr := openHead(there, w.options.Verifier); openErr == nil && other.Term > w.options.Term {
+			return w.fenced(other.Term)
+		}
+		if bytes.Equal(there, signed) { // the answer to an earlier attempt was lost
+			version, err = now, nil
+		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.head = head
+	if err != nil {
+		return fmt.Errorf("write the head of the archive: %w", err)
+	}
+	w.version, w.lag, w.sync = version, 0, head.Sync
 	return nil
 }
 
@@ -186,101 +273,4 @@ func (w *Writer) grow(c *store.Commit) error {
 		return fmt.Errorf("the root of the commit at %d is %x in the log, its records give %v: the log is damaged, and this is not archived", c.First, c.Root, root)
 	}
 	return nil
-}
-
-// open finds out what the archive holds and compares it with the log.
-func (w *Writer) open(tail store.Tail) error {
-	if err := w.objects.Make(); err != nil {
-		return err
-	}
-	head, err := w.storedHead()
-	if err != nil {
-		return err
-	}
-	listed, err := listSegments(w.objects)
-	if err != nil {
-		return err
-	}
-	later, err := checkListed(w.objects, head, listed)
-	if err != nil {
-		return err
-	}
-	if err := w.compare(head, tail); err != nil {
-		return err
-	}
-	if tail.First > head.Size+1 {
-		return fmt.Errorf("%s ends at %d, and the log begins at %d: the entries between are in neither; use the archive that has them",
-			w.objects.Path(""), head.Size, tail.First)
-	}
-	w.mu.Lock()
-	w.head = *head
-	w.mu.Unlock()
-	for _, first := range later {
-		if err := w.adopt(first, tail); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *Writer) storedHead() (*Head, error) {
-	b, err := w.objects.Read(headName, headBytesMax)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &Head{Origin: w.options.Signer.Name(), Root: w.kind.Empty()}, nil
-	}
-	var head *Head
-	if err == nil {
-		head, err = openHead(b, w.options.Verifier)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w: the segments tell the same, so that it is made again when it is taken away", w.objects.Path(headName), err)
-	}
-	return head, nil
-}
-
-// compare holds the archive's size and root against the log, and takes its frontier.
-func (w *Writer) compare(head *Head, tail store.Tail) error {
-	if head.Size > tail.Size {
-		return &AheadError{Path: w.objects.Path(""), Size: tail.Size, Archived: head.Size}
-	}
-	frontier, err := w.options.FrontierAt(head.Size)
-	if err != nil {
-		return fmt.Errorf("compute the root at size %d: %w", head.Size, err)
-	}
-	if root := frontier.Root(); root != head.Root {
-		return &AheadError{Path: w.objects.Path(""), Size: tail.Size, Archived: head.Size, Root: head.Root, Here: root}
-	}
-	w.frontier = frontier
-	return nil
-}
-
-// adopt takes a segment that the head does not know yet: what was written when a process ended
-// before it could replace the head.
-func (w *Writer) adopt(first uint64, tail store.Tail) error {
-	s, err := readSegment(w.objects, first, w.options.Verifier)
-	if err != nil {
-		return err
-	}
-	head := w.Archived()
-	if err := s.follows(head.Size, head.Root, w.logID); err != nil {
-		return fmt.Errorf("%s: %w", w.objects.Path(SegmentName(first)), err)
-	}
-	if s.Last > tail.Size {
-		return &AheadError{Path: w.objects.Path(""), Size: tail.Size, Archived: s.Last}
-	}
-	for c, err := range w.options.Store.Commits(s.First) {
-		if err != nil {
-			return err
-		}
-		if c.First > s.Last {
-			break
-		}
-		if err := w.grow(c); err != nil {
-			return err
-		}
-	}
-	if here := w.frontier.Root(); w.frontier.Size() != s.Last || here != s.Root {
-		return &AheadError{Path: w.objects.Path(SegmentName(first)), Size: tail.Size, Archived: s.Last, Root: s.Root, Here: here}
-	}
-	return w.advance(head.with(s))
 }

@@ -45,6 +45,10 @@ type Options struct {
 	// Observe is called by the publisher after each commit; it MUST NOT block
 	// and MUST NOT keep the CommitInfo.
 	Observe func(*CommitInfo)
+	// Durable, where it is set, holds back what is durable: a commit is told only once Release was
+	// called with its size. Durable is called with the size of each commit when it is durable; it MUST
+	// NOT block.
+	Durable func(size uint64)
 	// Fatal is called when the state of the ledger is unknown: it MUST NOT
 	// return. Required.
 	Fatal func(what string)
@@ -88,6 +92,7 @@ type Committer struct {
 	written     chan struct{}
 	toPublisher chan *pending
 	recycled    chan *pending
+	gate        *gate // before the publisher; nil: nothing is held back
 
 	closing        chan struct{} // closed by Close
 	closeOnce      sync.Once
@@ -130,6 +135,9 @@ func Open(s *store.Store, o Options) (*Committer, error) {
 		return nil, fmt.Errorf("recover the ledger: %w", err)
 	}
 	durable := c.ledger.seq
+	if o.Durable != nil {
+		c.gate = newGate(durable)
+	}
 	c.ended.Go(func() { c.write(durable) })
 	c.ended.Go(c.publish)
 	c.startFilter()
@@ -144,6 +152,10 @@ func newCommitter(s *store.Store, o Options) (*Committer, error) {
 		return nil, errors.New("open committer: NowMs, NowNs and Fatal are required")
 	}
 	o.setDefaults()
+	inFlight := inFlight
+	if o.Durable != nil {
+		inFlight += heldCommits
+	}
 	c := &Committer{
 		options: o, store: s,
 		queue:       newQueue(o.QueueRequests),

@@ -18,6 +18,7 @@ type pending struct {
 	tiles    merkle.View
 	openedNs int64 // when the first request was taken, monotonic
 	sealedNs int64 // when it was handed to the writer
+	syncedNs int64 // when it was durable
 
 	checkpoint *checkpointJob // to be written once this commit is durable
 }

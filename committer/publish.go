@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/wire"
 )
 
 // Head is a published state of the ledger: everything up to Size is durable.
@@ -40,6 +41,7 @@ type CommitInfo struct {
 	OpenedNs    int64   // the first request was taken
 	SealedNs    int64   // the root was known, the writer began
 	DurableNs   int64   // the log was synced
+	ReleasedNs  int64   // it could be told: where nothing is held back, as soon as it was durable
 	PublishedNs int64   // answers were told
 }
 
@@ -87,7 +89,11 @@ func (c *Committer) write(size uint64) {
 				c.options.Fatal("append to the log: " + err.Error())
 			}
 			size = p.size
+			if c.options.Durable != nil {
+				c.options.Durable(size)
+			}
 		}
+		p.syncedNs = c.options.NowNs()
 		c.toPublisher <- p
 		c.written <- struct{}{}
 	}
@@ -101,7 +107,17 @@ func (c *Committer) publish() {
 	for p := range c.toPublisher {
 		info = CommitInfo{
 			Entries: p.commit.Count, Bytes: len(p.commit.Records), QueuedNs: info.QueuedNs[:0],
-			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: c.options.NowNs(),
+			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: p.syncedNs,
+		}
+		refusal := wire.Reason(0)
+		if c.gate != nil {
+			refusal = c.gate.wait(p.size)
+		}
+		info.ReleasedNs = c.options.NowNs()
+		if refusal != 0 {
+			p.refuse(refusal)
+			c.passOn(p)
+			continue
 		}
 		if p.commit.Count > 0 {
 			c.setHead(&Head{Size: p.size, Root: p.commit.Root, TimeMs: p.commit.TimeMs, tiles: p.tiles})
@@ -118,11 +134,16 @@ func (c *Committer) publish() {
 		if c.options.Observe != nil {
 			c.options.Observe(&info)
 		}
-		if p.checkpoint != nil {
-			c.toCheckpointer <- p.checkpoint
-		}
-		c.recycled <- p // as it is: the committer may still read an entry of it
+		c.passOn(p)
 	}
+}
+
+// passOn gives a commit back that was told.
+func (c *Committer) passOn(p *pending) {
+	if p.checkpoint != nil {
+		c.toCheckpointer <- p.checkpoint
+	}
+	c.recycled <- p // as it is: the committer may still read an entry of it
 }
 
 // setHead makes a durable state known and wakes those who wait for one.

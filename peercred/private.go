@@ -50,6 +50,25 @@ func ReadPrivate(path string, bytesMax int64) ([]byte, error) {
 	return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
 }
 
+// ReadMounted reads a secret that was mounted for this process, at most bytesMax of it: an
+// orchestrator puts it there behind symbolic links, as root's and for a group of the pod. It is a
+// regular file without any permission for others, or else a *PrivateError.
+func ReadMounted(path string, bytesMax int64) ([]byte, error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))
+	}
+	if mode := info.Mode(); !mode.IsRegular() || mode.Perm()&0o007 != 0 {
+		return nil, &PrivateError{Path: path, Why: "it is no file, or others may use it", Fix: "mount it with mode 0440 or less"}
+	}
+	return readAtMost(path, file, bytesMax)
+}
+
 func readPrivateFile(path string, file *os.File, bytesMax int64) ([]byte, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -61,6 +80,10 @@ func readPrivateFile(path string, file *os.File, bytesMax int64) ([]byte, error)
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read %s: it is %s, not a file", path, kindOf(info.Mode()))
 	}
+	return readAtMost(path, file, bytesMax)
+}
+
+func readAtMost(path string, file *os.File, bytesMax int64) ([]byte, error) {
 	text, err := io.ReadAll(io.LimitReader(file, bytesMax+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, withoutPath(err))

@@ -11,6 +11,28 @@ import (
 	"testing"
 )
 
+// A mounted secret lies behind a symbolic link, and its group may read it; others may not.
+func TestReadMounted(t *testing.T) {
+	dir := t.TempDir()
+	file, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
+	must(t, errors.Join(os.WriteFile(file, []byte("secret"), 0o440), os.Symlink("file", link)))
+	if text, err := ReadMounted(link, 6); err != nil || string(text) != "secret" {
+		t.Errorf("it reads %q: %v", text, err)
+	}
+	if _, err := ReadMounted(link, 5); err == nil {
+		t.Error("it reads more than it may")
+	}
+	if _, err := ReadMounted(filepath.Join(dir, "none"), 5); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file that is not there: %v", err)
+	}
+	must(t, os.Chmod(file, 0o444))
+	for _, path := range []string{link, dir} {
+		if _, err := ReadMounted(path, 6); err == nil || errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is read: %v", path, err)
+		}
+	}
+}
+
 func TestLock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
 	p := mustStart(t, "lock", path, nil)

@@ -6,20 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/rustyonions/ron-ledger/archive"
+	"github.com/rustyonions/ron-ledger/archive/bucket"
 	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
+	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// archiver ships the log to the archive in the background, every archive.interval. What fails there
-// is tried again at the next one, and stops nothing but the archive.
+// archiver ships the log to the archive in the background, every archive.interval or, with
+// archive.mode = sync, behind each commit. What fails there is tried again, and stops nothing but the
+// archive, and in sync the answers that wait for it.
 type archiver struct {
-	dir      string
+	place    string
+	sync     *syncing // nil: commits do not wait for the archive
 	interval time.Duration
 	writer   *archive.Writer
 	head     func() *committer.Head
@@ -28,17 +34,22 @@ type archiver struct {
 	retain   func(before uint64)
 	log      *zap.Logger
 
+	held     heldTerm
+	hold     func(heldTerm) error
 	failures atomic.Uint64
+	fenced   atomic.Bool // another sidecar has taken the ledger over
+	requests *archiveRequests
 	failing  atomic.Pointer[string] // why the newest attempt failed; nil: it did not
 	caughtUp atomic.Int64           // Unix ms: everything that was durable then is archived
 
-	cancel context.CancelFunc
-	ended  chan struct{}
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 }
 
 // newArchiver returns nil where no archive is configured.
 func newArchiver(s *Sidecar) (*archiver, error) {
-	if s.config.Archive.Dir == "" {
+	config := &s.config.Archive
+	if config.place() == "" {
 		return nil, nil
 	}
 	verifier, err := merkle.NewVerifier(s.identity.signer.Name(), s.identity.NodeKey.Public().(ed25519.PublicKey))
@@ -46,41 +57,66 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
 	a := &archiver{
-		dir: s.config.Archive.Dir, interval: s.config.Archive.Interval.Duration(), head: s.committer.Head,
-		keep: uint64(s.config.Retention.Keep), retain: s.committer.Retain, lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), ended: make(chan struct{}),
+		place: config.place(), interval: config.Interval.Duration(), head: s.committer.Head, requests: s.metrics.archive,
+		keep: uint64(s.config.Retention.Keep), retain: s.committer.Retain, lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), sync: s.syncing,
 	}
-	a.writer, err = archive.NewWriter(archive.WriterOptions{
-		Store: s.store, Dir: a.dir, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
-	})
+	objects, err := openArchive(a.place, config.Credentials, a.requests.observe)
+	if err != nil {
+		return nil, fmt.Errorf("open the archive: %w", err)
+	}
+	if a.held, err = s.home.term(); err != nil {
+		return nil, fmt.Errorf("open the archive: %w", err)
+	}
+	a.hold = s.home.holdTerm
+	options := archive.WriterOptions{
+		Store: s.store, Objects: objects, Term: a.held.term, Sync: a.sync != nil, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
+	}
+	if a.sync != nil {
+		options.Shipped, options.LazyHead = a.sync.uploaded, true
+	}
+	a.writer, err = archive.NewWriter(options)
 	a.caughtUp.Store(time.Now().UnixMilli())
 	return a, err
 }
 
-// start ships for as long as the sidecar runs.
-func (a *archiver) start() {
+// start ships for as long as the sidecar runs. In sync it returns when the archive has what the log has.
+func (a *archiver) start(starting context.Context) error {
 	// The folder is made before the process is confined to what it needs.
-	if err := os.MkdirAll(a.dir, 0o700); err != nil {
-		a.log.Error("the folder of the archive cannot be made", zap.Error(err))
+	if !strings.HasPrefix(a.place, bucket.Scheme) {
+		if err := os.MkdirAll(a.place, 0o700); err != nil {
+			a.log.Error("the folder of the archive cannot be made", zap.Error(err))
+		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	go func() {
-		defer close(a.ended)
-		tick := time.NewTicker(a.interval)
-		defer tick.Stop()
-		for {
-			a.ship(ctx)
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
+	if a.sync == nil && a.held.sync {
+		if err := a.catchUp(starting); err != nil {
+			return err
 		}
-	}()
+		if err := a.hold(heldTerm{term: a.held.term}); err != nil {
+			return err
+		}
+	}
+	if a.sync == nil {
+		a.running.Go(func() {
+			a.ship(ctx)
+			poll(ctx, a.interval, nil, func() { a.ship(ctx) })
+		})
+		return nil
+	}
+	if err := a.hold(heldTerm{term: a.held.term, sync: true}); err != nil {
+		return err
+	}
+	if err := a.catchUp(starting); err != nil {
+		return err
+	}
+	a.running.Go(func() { a.shipEach(ctx) })
+	a.running.Go(func() { a.watchStall(ctx) })
+	return nil
 }
 
 // ship tries once, and notes what came of it.
-func (a *archiver) ship(ctx context.Context) {
+func (a *archiver) ship(ctx context.Context) (done bool) {
 	began := time.Now().UnixMilli()
 	err := a.writer.Ship(ctx)
 	if err == nil {
@@ -91,22 +127,43 @@ func (a *archiver) ship(ctx context.Context) {
 		if size := a.writer.Archived().Size; a.keep > 0 && size > a.keep {
 			a.retain(size - a.keep + 1) // what goes is archived, and older than what is kept
 		}
-		return
+		return true
 	}
-	if errors.Is(err, context.Canceled) {
-		return
+	if !errors.Is(err, context.Canceled) {
+		a.failed(err)
 	}
+	return false
+}
+
+// failed notes why the archive was not written.
+func (a *archiver) failed(err error) {
 	a.failures.Add(1)
 	what := err.Error()
-	if before := a.failing.Swap(&what); before == nil || *before != what {
-		a.log.Error("the log is not archived: commits go on, and it is tried again", zap.Error(err), zap.Duration("every", a.interval))
+	before := a.failing.Swap(&what)
+	if fenced := new(archive.FencedError); errors.As(err, &fenced) {
+		if !a.fenced.Swap(true) {
+			a.log.Error("another sidecar has taken this ledger over: it is read-only here for good", zap.Error(err))
+			a.readOnly(&committer.Loss{What: fenced.Error()})
+		}
+		return
+	}
+	if before == nil || *before != what {
+		a.log.Error("the log is not archived: it is tried again", zap.Error(err))
 	}
 	if ahead := new(archive.AheadError); errors.As(err, &ahead) {
 		loss := &committer.Loss{What: ahead.Error()}
 		if ahead.Archived > ahead.Size {
 			loss.First, loss.Last = ahead.Size+1, ahead.Archived
 		}
-		a.lost(loss)
+		a.readOnly(loss)
+	}
+}
+
+// readOnly puts the ledger into safe mode. What waits for the archive will never be told.
+func (a *archiver) readOnly(loss *committer.Loss) {
+	a.lost(loss)
+	if a.sync != nil {
+		a.sync.giveUp(wire.ReasonSafeMode)
 	}
 }
 
@@ -116,8 +173,13 @@ func (a *archiver) stop(ctx context.Context) error {
 	last := make(chan struct{})
 	go func() {
 		defer close(last)
-		<-a.ended
-		a.ship(ctx)
+		a.running.Wait()
+		if a.fenced.Load() || !a.ship(ctx) {
+			return
+		}
+		if err := a.writer.Settle(ctx); err != nil {
+			a.failed(err)
+		}
 	}()
 	select {
 	case <-last:
@@ -125,32 +187,4 @@ func (a *archiver) stop(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("write the last segment of the archive: %w", ctx.Err())
 	}
-}
-
-// ArchiveStatus is what STATUS says of the archive.
-type ArchiveStatus struct {
-	Dir        string  `json:"dir"`
-	Size       uint64  `json:"size"`        // entries that are archived
-	LagEntries uint64  `json:"lag_entries"` // published and not archived
-	LagS       float64 `json:"lag_s"`       // since everything was
-	Segments   uint64  `json:"segments"`
-	Bytes      uint64  `json:"bytes"`
-	Failures   uint64  `json:"failures"`
-	Error      string  `json:"error,omitempty"` // why the newest attempt failed
-}
-
-func (a *archiver) status() *ArchiveStatus {
-	archived, head := a.writer.Archived(), a.head()
-	s := &ArchiveStatus{
-		Dir: a.dir, Size: archived.Size, LagEntries: head.Size - min(archived.Size, head.Size),
-		Segments: archived.Segments, Bytes: archived.Bytes, Failures: a.failures.Load(),
-	}
-	why := a.failing.Load()
-	if why != nil {
-		s.Error = *why
-	}
-	if s.LagEntries > 0 || why != nil {
-		s.LagS = float64(time.Now().UnixMilli()-a.caughtUp.Load()) / 1e3
-	}
-	return s
 }

@@ -18,6 +18,9 @@ var (
 	archivedSegments = describe("ledger_archive_segments", "Segments in the archive.")
 	archivedBytes    = describe("ledger_archive_bytes", "Bytes of all segments in the archive.")
 	archiveFailures  = describe("ledger_archive_failures_total", "Attempts to archive that failed.")
+	archiveTerm      = describe("ledger_archive_term", "Term of the archive that is in force; 0: not known yet.")
+	archiveFenced    = describe("ledger_archive_fenced", "1 once another sidecar has taken the ledger over: this one books nothing any more.")
+	archiveStalled   = describe("ledger_archive_stalled", "1 while commits wait for the archive and appends are refused (archive.mode = sync).")
 	archiveFailing   = describe("ledger_archive_failing", "1 while the newest attempt to archive has failed.")
 )
 
@@ -45,5 +48,8 @@ func (b *backupFigures) Collect(out chan<- prometheus.Metric) {
 	gauge(archivedSegments, float64(a.Segments))
 	gauge(archivedBytes, float64(a.Bytes))
 	gauge(archiveFailing, one(a.Error != ""))
+	gauge(archiveStalled, one(a.Stalled))
+	gauge(archiveTerm, float64(a.Term))
+	gauge(archiveFenced, one(a.Fenced))
 	out <- prometheus.MustNewConstMetric(archiveFailures, prometheus.CounterValue, float64(a.Failures))
 }

@@ -50,6 +50,7 @@ type Config struct {
 	Archive     ArchiveConfig     `toml:"archive"`
 	Retention   RetentionConfig   `toml:"retention"`
 	Scrub       ScrubConfig       `toml:"scrub"`
+	Stream      StreamConfig      `toml:"stream"`
 	Governance  GovernanceConfig  `toml:"governance"`
 	Keys        KeysConfig        `toml:"keys"`
 	Shutdown    ShutdownConfig    `toml:"shutdown"`
@@ -163,8 +164,12 @@ type WindowConfig struct {
 
 // ArchiveConfig is about the copy of the log that is kept elsewhere.
 type ArchiveConfig struct {
-	Dir      string   `toml:"dir"`
-	Interval Duration `toml:"interval" allowed:"1s..1h"`
+	Dir         string   `toml:"dir"`
+	URL         string   `toml:"url"`
+	Credentials string   `toml:"credentials"`
+	Adopt       string   `toml:"adopt"`
+	Mode        string   `toml:"mode" allowed:"async|sync"`
+	Interval    Duration `toml:"interval" allowed:"1s..1h"`
 }
 
 // RetentionConfig says how much of the log stays here once it is archived.
@@ -178,6 +183,22 @@ type ScrubConfig struct {
 	BytesPerSecond Size     `toml:"bytes_per_second" allowed:"64KiB..1GiB"`
 }
 
+// StreamConfig is about telling others of every commit.
+type StreamConfig struct {
+	NATS NATSConfig `toml:"nats"`
+}
+
+// NATSConfig says which subject of a NATS JetStream is told, and how it is reached.
+type NATSConfig struct {
+	URL         string `toml:"url"`
+	Subject     string `toml:"subject"`
+	Entries     string `toml:"entries" allowed:"none|all"`
+	Credentials string `toml:"credentials"`
+	CAFile      string `toml:"ca_file"`
+	CertFile    string `toml:"cert_file"`
+	KeyFile     string `toml:"key_file"`
+}
+
 // GovernanceConfig says which acts of governance are possible at all.
 type GovernanceConfig struct {
 	Reversals string `toml:"reversals" allowed:"disabled|require-capability"`
@@ -187,6 +208,7 @@ type GovernanceConfig struct {
 type KeysConfig struct {
 	Keyring     string `toml:"keyring"`
 	Revocations string `toml:"revocations"`
+	Adopt       string `toml:"adopt"`
 }
 
 // ShutdownConfig is about stopping.
@@ -236,8 +258,9 @@ func Defaults(profile string) *Config {
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
-		Archive:     ArchiveConfig{Interval: seconds(60)},
+		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60)},
 		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
+		Stream:      StreamConfig{NATS: NATSConfig{Subject: "ledger.commit", Entries: streamEntriesNone}},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},
 		Shutdown:    ShutdownConfig{Timeout: seconds(20)},
 		Log:         LogConfig{Level: "info", Format: "auto"},

@@ -26,6 +26,7 @@ var flagList = []struct{ name, key, value, help string }{
 	{flagConfig, "", "FILE", "configuration file, TOML (default none)"},
 	{"socket", "uds.path", "PATH", "Unix-domain socket (default HOME/ledger.sock)"},
 	{"https", "https.addr", "ADDR", "address of /roots and /metrics; port 0 = any free one (default 127.0.0.1:5082)"},
+	{"adopt", "archive.adopt", "URL", "take over the ledger in this archive into an empty home; one that has a ledger goes on"},
 	{"log-format", "log.format", "json|console|auto", "auto = console on a terminal, otherwise json (default auto)"},
 	{"log-level", "log.level", "debug|info|warn|error", "lowest level that is logged (default info)"},
 }

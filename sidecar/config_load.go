@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"github.com/rustyonions/ron-ledger/archive/bucket"
 )
 
 // Load makes the configuration of a start: flags before environment (RON_LEDGER_*)
@@ -155,8 +157,8 @@ func (c *Config) settleHome(env map[string]string) error {
 			return errors.New("find the home: neither XDG_STATE_HOME nor HOME is set: say where with --home")
 		}
 	}
-	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir} {
-		if *path == "" {
+	for _, path := range []*string{&c.Home, &c.UDS.Path, &c.Archive.Dir, &c.Archive.Adopt, &c.Archive.Credentials, &c.Keys.Adopt} {
+		if *path == "" || strings.HasPrefix(*path, bucket.Scheme) {
 			continue
 		}
 		absolute, err := filepath.Abs(*path)
@@ -174,16 +176,14 @@ func (c *Config) validate() error {
 	for _, k := range c.keys() {
 		all = append(all, k.check())
 	}
-	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory(), c.checkSocket())
+	all = append(all, c.checkName(), c.checkLogID(), c.checkHTTPS(), c.checkMemory(), c.checkSocket(), c.Stream.NATS.check())
 	if c.Profile == Micronode && c.Window.Entries < c.Checkpoint.IntervalEntries {
 		all = append(all, fmt.Errorf("check configuration: window.entries is %d: it must be at least checkpoint.interval_entries, %d",
 			c.Window.Entries, c.Checkpoint.IntervalEntries))
 	}
-	if c.Profile == Micronode && c.Archive.Dir != "" {
-		all = append(all, errors.New("check configuration: archive.dir is for macronode: a micronode is another ledger at each start, and forgets"))
-	}
-	if keep := c.Retention.Keep; keep > 0 && (c.Archive.Dir == "" || keep < c.Checkpoint.IntervalEntries) {
-		all = append(all, fmt.Errorf("check configuration: retention.keep is %d: it must be 0, or at least checkpoint.interval_entries, %d, with an archive.dir that has the rest",
+	all = append(all, c.Archive.check(c.Profile))
+	if keep := c.Retention.Keep; keep > 0 && (c.Archive.place() == "" || keep < c.Checkpoint.IntervalEntries) {
+		all = append(all, fmt.Errorf("check configuration: retention.keep is %d: it must be 0, or at least checkpoint.interval_entries, %d, with an archive (archive.dir, archive.url) that has the rest",
 			keep, c.Checkpoint.IntervalEntries))
 	}
 	if c.Limits.InflightBytes < 2*c.Limits.MaxFrame {

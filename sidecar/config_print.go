@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	sectionLine = regexp.MustCompile(`^\[([a-z]+)\]$`)
+	sectionLine = regexp.MustCompile(`^\[([a-z.]+)\]$`)
 	keyLine     = regexp.MustCompile(`^(?:# )?([a-z_]+) = `)
 )
 

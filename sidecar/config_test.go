@@ -194,9 +194,9 @@ func TestShippedConfigs(t *testing.T) {
 		}
 		section := ""
 		for _, k := range c.keys() {
-			in, name, ok := strings.Cut(k.name, ".")
-			if !ok {
-				in, name = "", k.name
+			in, name := "", k.name
+			if dot := strings.LastIndex(k.name, "."); dot >= 0 {
+				in, name = k.name[:dot], k.name[dot+1:]
 			}
 			if in != section {
 				_, rest, found := strings.Cut(string(text), "\n["+in+"]\n")

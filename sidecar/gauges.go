@@ -19,7 +19,7 @@ type gauges struct {
 	depth, capacity, busy                     *prometheus.Desc
 	inflight, inflightBytes, inflightBytesMax *prometheus.Desc
 	seqGaps, safeMode, size, headTime         *prometheus.Desc
-	epoch                                     *prometheus.Desc
+	epoch, lastFailure                        *prometheus.Desc
 	checkpoints, checkpointSize               *prometheus.Desc
 	accounts, accountsMax, identities         *prometheus.Desc
 	connections, connectionsMax               *prometheus.Desc
@@ -61,6 +61,7 @@ func newGauges(s *Sidecar, m *metrics) *gauges {
 		inflightBytes:    describe("requests_in_flight_bytes", "Bytes of appends that are not yet answered."),
 		inflightBytesMax: describe("requests_in_flight_bytes_max", "Bytes of appends that may be unanswered, in all (limits.inflight_bytes)."),
 		seqGaps:          describe("ledger_seq_gap_detected_total", "Gaps in the sequence numbers; the process ends at one."),
+		lastFailure:      describe("ledger_last_failure_timestamp_seconds", "Unix time at which a run on this home last stopped because the state of its log was unknown; 0 for never."),
 		safeMode:         describe("ledger_safe_mode", "1 while the ledger is read-only because something is wrong with it."),
 		epoch:            describe("ledger_epoch", "Epoch in force; a new one begins when a loss is accepted or a backup restored."),
 		size:             describe("ledger_size_entries", "Entries up to the published root."),
@@ -160,6 +161,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.epoch, float64(s.epoch))
 	gauge(g.size, float64(head.Size))
 	gauge(g.headTime, float64(head.TimeMs)/1e3)
+	gauge(g.lastFailure, float64(s.failed))
 	counter(g.checkpoints, float64(stats.Checkpoints))
 	gauge(g.checkpointSize, float64(s.store.Mark().Size))
 	gauge(g.accounts, float64(stats.AccountsInMemory))

@@ -31,9 +31,10 @@ func (s *Sidecar) Harden() {
 func (s *Sidecar) filesNeeded() (readWrite, readOnly []string) {
 	readWrite = []string{s.config.Home, filepath.Dir(s.Socket())}
 	if s.archiver != nil {
-		readWrite = append(readWrite, s.archiver.dir)
+		written, read := s.config.Archive.files()
+		readWrite, readOnly = append(readWrite, written...), read
 	}
-	readOnly = []string{"/proc"}
+	readOnly = append(append(readOnly, "/proc"), s.config.Stream.NATS.files()...)
 	for _, file := range []string{s.config.Keys.Keyring, s.config.Keys.Revocations, s.config.HTTPS.CertFile, s.config.HTTPS.KeyFile, s.config.TLS.ClientCA, s.config.file} {
 		if file == "" {
 			continue

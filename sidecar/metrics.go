@@ -34,6 +34,7 @@ type metrics struct {
 	tlsHandshakeFailures prometheus.Counter
 	walFsyncFailures     prometheus.Counter
 	slowCommits          prometheus.Counter
+	archive              *archiveRequests
 
 	https        *httpsServer // set before it serves
 	httpRequests *prometheus.CounterVec
@@ -78,9 +79,10 @@ func newMetrics(s *Sidecar) *metrics {
 	m.batchSize = observed("sequencer_batch_size", "Entries in a commit.", sizeBuckets)
 	m.resolveLabels()
 	m.registerHTTP()
+	m.archive = newArchiveRequests(m.registry)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newGauges(s, m), &backupFigures{sidecar: s}, &scrubFigures{sidecar: s},
+		newGauges(s, m), &backupFigures{sidecar: s}, &streamFigures{sidecar: s}, &scrubFigures{sidecar: s},
 	)
 	return m
 }

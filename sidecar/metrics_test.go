@@ -18,13 +18,14 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // The names, kinds and label names of all metrics of ours are pinned: those that every ledger has, and those
-// of a ledger on disk with an archive.
+// of a ledger on disk with an archive and a stream, which is not there.
 func TestMetricNames(t *testing.T) {
 	o := newOuter(t, nil)
 	o.commit(2)
 	c := Defaults(Macronode)
 	c.Home, c.Archive.Dir = filepath.Join(t.TempDir(), "home"), t.TempDir()
 	c.HTTPS.Addr, c.Log.Level = "127.0.0.1:0", "error"
+	c.Stream.NATS.URL = "nats://127.0.0.1:1"
 	onDisk, err := Start(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -114,7 +115,7 @@ func TestLabelsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	allowed := map[string][]string{
-		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "other"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
+		"route": {"/roots", "/metrics", "other"}, "method": {"GET", "HEAD", "PUT", "other"}, "outcome": {"done", "missing", "conflict", "refused", "no_answer"}, "status": {"200", "304", "400", "403", "404", "405", "410", "500"},
 		"q": {"commit", "commit_share", "ingress", "inflight_bytes"}, "db": {"log", "state"}, "peer": {"token", "tls"}, "level": {"0", "1", "2", "3", "4", "5", "6"}, "profile": {Micronode}, "hash": {"blake3"}, "version": {Version()},
 	}
 	for _, reason := range wire.Reasons() {

@@ -120,6 +120,11 @@ func (o *outbox) run() {
 		o.mu.Unlock()
 		o.room.Broadcast()
 		for _, r := range done {
+			if r.Reason != 0 { // it is durable here, and whether it counts is not known: no answer says that
+				o.session.log.Info("a request was turned down that waited for the archive: connection given up", zap.Stringer("reason", r.Reason))
+				o.giveUp()
+				dead = true
+			}
 			buf = o.encode(buf, r)
 		}
 		clear(done)
@@ -146,8 +151,13 @@ func (o *outbox) write(buf []byte) {
 		return
 	}
 	ss.log.Info("answers could not be written: connection given up", zap.Error(err))
+	o.giveUp()
+}
+
+// giveUp ends the connection without another answer.
+func (o *outbox) giveUp() {
 	o.abandon()
-	_ = ss.conn.SetReadDeadline(time.Now()) // ends the reader
+	_ = o.session.conn.Close() // ends the reader, which a deadline might not: it sets its own
 }
 
 // encode appends the answer of a finished append and sets its request free.

@@ -90,6 +90,9 @@ func (ss *session) ask(r *committer.Request) wire.Fault {
 		return wire.Fault{Reason: reason, Detail: s.refusal(reason)}
 	}
 	<-done
+	if r.Reason != 0 && r.Reason != wire.ReasonInternal { // what it saw is never told
+		return wire.Fault{Reason: r.Reason, Detail: s.refusal(r.Reason)}
+	}
 	if r.Reason != 0 {
 		s.log.Error("a read failed", zap.Error(r.Err))
 		return wire.Fault{Reason: r.Reason, Detail: "the look-up failed: see the log of ron-ledgerd"}

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
-	"github.com/rustyonions/ron-ledger/archive"
 	"github.com/rustyonions/ron-ledger/committer/audit"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/store"
@@ -102,16 +101,16 @@ func diagnose(ctx context.Context, o *RecoverOptions) (d Diagnosis, err error) {
 		return d, fmt.Errorf("verify %s: %w", home, found)
 	}
 	d.fill(home, s, tail, &report, found)
-	return d, d.askArchive(s, o.Archive, report.LogID)
+	return d, d.askArchive(ctx, s, o.Archive, report.LogID)
 }
 
 // askArchive holds the log against what was archived of it. What the archive knows beyond the log, or
 // otherwise, is lost here and can be restored from there.
-func (d *Diagnosis) askArchive(s *store.Store, dir string, logID [16]byte) error {
+func (d *Diagnosis) askArchive(ctx context.Context, s *store.Store, dir string, logID [16]byte) error {
 	if dir == "" {
 		return nil
 	}
-	r, err := archive.OpenReader(nil, dir, logID, homeVerifier(d.Home))
+	r, _, err := openArchived(ctx, dir, &logID, homeVerifier(d.Home))
 	if err != nil {
 		return fmt.Errorf("hold the log against its archive: %w", err)
 	}

@@ -30,10 +30,7 @@ func TestConfigPrintsWhatItReads(t *testing.T) {
 			t.Errorf("%s: %+v", profile, changes)
 		}
 		for _, k := range c.keys() {
-			_, name, in := strings.Cut(k.name, ".")
-			if !in {
-				name = k.name
-			}
+			name := k.name[strings.LastIndex(k.name, ".")+1:]
 			if !strings.Contains(text, "\n"+name+" = ") {
 				t.Errorf("%s: %s is not printed", profile, k.name)
 			}

@@ -62,8 +62,9 @@ type copied struct {
 	signed merkle.Checkpoint
 	note   []byte // signed by the node key
 	logID  [16]byte
-	kept   uint64 // first entry that has its body
-	state  bool   // it has a derived state, which no replay has made
+	kept   uint64   // first entry that has its body
+	state  bool     // it has a derived state, which no replay has made
+	term   heldTerm // of the archive, where it is one: in the same epoch the home goes on with it
 
 	// fill makes the home of the copy in a folder, and everything above known where it was not.
 	fill func(ctx context.Context, dir string) error
@@ -88,22 +89,20 @@ var ErrRestorePruned = errors.New("were pruned and are not in the snapshot, and 
 	"same epoch with the same archive.dir, where nothing is missing (--same-epoch); or, where the archive is lost, " +
 	"take the ledger without one (--unarchived, and no archive.dir)")
 
-// RestoreArchive makes a home from an archive, up to its last segment. Every root is computed again and
+// RestoreArchive makes a home from an archive, up to its last segment. It lies at a place: a folder, or
+// s3://BUCKET/PREFIX as archive.url has it, with the key that the environment names. Every root is computed again and
 // every entry judged again. The home is the ledger when this returns nil, and none before.
-func RestoreArchive(ctx context.Context, dir string, logID *[16]byte, o *RestoreOptions) (RestoreReport, error) {
-	id, err := archivedLog(dir, logID, o.Key)
-	if err != nil {
-		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
-	}
-	r, err := archive.OpenReader(nil, dir, id, o.Key)
+func RestoreArchive(ctx context.Context, place string, logID *[16]byte, o *RestoreOptions) (RestoreReport, error) {
+	r, id, err := openArchived(ctx, place, logID, o.Key)
 	if err != nil {
 		return RestoreReport{}, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
 	from := &copied{
 		kept: 1, signed: merkle.Checkpoint{Origin: r.Head().Origin, Size: r.Head().Size, Root: r.Head().Root}, note: r.Last(), logID: id,
+		term: heldTerm{term: r.Head().Term, sync: r.Head().Sync},
 		fill: func(ctx context.Context, dir string) error {
 			options := store.Options{Dir: dir, LogID: r.Genesis(), Hash: uint8(r.Hash())}
-			return store.Import(options, o.watched(ctx, r.Commits(1), r.Head().Size))
+			return store.Import(options, o.watched(ctx, r.Commits(ctx, 1), r.Head().Size))
 		},
 	}
 	if err := o.check(from); err != nil { // before the work
@@ -183,9 +182,21 @@ func (o *RestoreOptions) watched(ctx context.Context, commits iter.Seq2[*store.C
 	}
 }
 
+// openArchived opens the archive of a log at a place.
+func openArchived(ctx context.Context, place string, logID *[16]byte, key note.Verifier) (r *archive.Reader, id [16]byte, err error) {
+	objects, err := openArchive(place, "", nil)
+	if err == nil {
+		id, err = archivedLog(ctx, objects, logID, key)
+	}
+	if err == nil {
+		r, err = archive.OpenReader(ctx, objects, id, key)
+	}
+	return r, id, err
+}
+
 // archivedLog returns which log of an archive is meant: the one that is named, that of the key, or
 // the only one.
-func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, err error) {
+func archivedLog(ctx context.Context, objects archive.Objects, logID *[16]byte, key note.Verifier) (id [16]byte, err error) {
 	if logID != nil {
 		return *logID, nil
 	}
@@ -193,7 +204,7 @@ func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, e
 		_, id, _, err := merkle.ParseOrigin(key.Name())
 		return id, err
 	}
-	ids, err := archive.Logs(dir)
+	ids, err := archive.Logs(ctx, objects)
 	if err != nil {
 		return id, err
 	}
@@ -202,13 +213,13 @@ func archivedLog(dir string, logID *[16]byte, key note.Verifier) (id [16]byte, e
 		for i := range ids {
 			names = append(names, hex.EncodeToString(ids[i][:]))
 		}
-		return id, fmt.Errorf("%s holds %d logs %v: say which with --log", dir, len(ids), names)
+		return id, fmt.Errorf("%s holds %d logs %v: say which with --log", objects.Path(""), len(ids), names)
 	}
 	return ids[0], nil
 }
 
 func restore(ctx context.Context, from *copied, o *RestoreOptions) (report RestoreReport, err error) {
-	h, err := emptyHome(o.Home, o.NodeKey)
+	h, err := emptyHome(o.Home, o.NodeKey, "")
 	if err != nil {
 		return report, fmt.Errorf("restore %s: %w", o.Home, err)
 	}
@@ -224,7 +235,8 @@ func restore(ctx context.Context, from *copied, o *RestoreOptions) (report Resto
 }
 
 // emptyHome takes a folder that holds no ledger, with its lock, and makes the keys that are missing.
-func emptyHome(dir, nodeKey string) (*home, error) {
+// A keyring that lies elsewhere is not made.
+func emptyHome(dir, nodeKey, keyring string) (*home, error) {
 	if _, err := makeHome(dir); err != nil {
 		return nil, err
 	}
@@ -233,7 +245,7 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 	}
 	aside := filepath.Join(dir, restoreFolder)
 	if _, err := os.Lstat(aside); err == nil { // of a restore that was interrupted: what lies here is its
-		for _, part := range append(slices.Clone(homeParts), restoreFolder) {
+		for _, part := range append(slices.Clone(homeParts), termFile, restoreFolder) {
 			if err := os.RemoveAll(filepath.Join(dir, part)); err != nil {
 				return nil, fmt.Errorf("remove what an interrupted restore left: %w", err)
 			}
@@ -262,7 +274,7 @@ func emptyHome(dir, nodeKey string) (*home, error) {
 			return nil, fmt.Errorf("take over --node-key: %w", err)
 		}
 	}
-	return openHome(&Config{Profile: Macronode, Home: dir})
+	return openHome(&Config{Profile: Macronode, Home: dir, Keys: KeysConfig{Keyring: keyring}})
 }
 
 // build makes the parts of a home in a folder of their own.
@@ -279,6 +291,9 @@ func build(ctx context.Context, h *home, dir string, from *copied, o *RestoreOpt
 	report = RestoreReport{Size: from.signed.Size, Root: from.signed.Root, OldLogID: from.logID, LogID: from.logID, Kept: from.kept}
 	if o.SameEpoch {
 		err = replay(ctx, store.Options{Dir: dir}, from, &report)
+		if err == nil && from.term != (heldTerm{}) {
+			err = h.holdTerm(from.term)
+		}
 	} else {
 		err = replayToNewEpoch(store.Options{Dir: dir}, from, &report)
 	}
@@ -377,12 +392,16 @@ type ArchiveHead = archive.Head
 
 // VerifyArchive reads the whole archive of a log and computes every root again. What is wrong with
 // it is a *VerifyFinding.
-func VerifyArchive(ctx context.Context, dir string, logID *[16]byte, key note.Verifier, progress func(done, size uint64)) (ArchiveHead, error) {
-	id, err := archivedLog(dir, logID, key)
+func VerifyArchive(ctx context.Context, place string, logID *[16]byte, key note.Verifier, progress func(done, size uint64)) (ArchiveHead, error) {
+	objects, err := openArchive(place, "", nil)
 	if err != nil {
 		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
 	}
-	r, err := archive.OpenReader(nil, dir, id, key)
+	id, err := archivedLog(ctx, objects, logID, key)
+	if err != nil {
+		return ArchiveHead{}, fmt.Errorf("verify: %w", err)
+	}
+	r, err := archive.OpenReader(ctx, objects, id, key)
 	if err == nil {
 		err = r.Verify(ctx, progress)
 	}

@@ -41,6 +41,7 @@ type Sidecar struct {
 
 	started  time.Time
 	home     *home
+	failed   int64 // Unix time at which a run on this home has last ended with ExitUnknownState; 0: none
 	identity *Identity
 	keys     *tokenKeyFiles
 	logID    [16]byte // of the epoch in force
@@ -58,6 +59,8 @@ type Sidecar struct {
 	headSync  *headSyncer
 	scrub     *scrubber // nil: there is none
 	archiver  *archiver // nil: there is no archive
+	streamer  *streamer // nil: no stream is told
+	syncing   *syncing  // nil: commits do not wait for it
 	snapshots snapshotter
 	slowest   slowest
 	flight    *flightRecorder // nil: nothing is slow (trace.slow_commit)
@@ -113,13 +116,16 @@ func Start(ctx context.Context, config *Config) (_ *Sidecar, err error) {
 	if limit := config.softMemoryLimit(); limit > 0 {
 		debug.SetMemoryLimit(int64(limit))
 	}
+	if err := adopt(ctx, config, s.log); err != nil {
+		return nil, err
+	}
 	if s.home, err = openHome(config); err != nil {
 		return nil, err
 	}
 	if err := s.openLedger(); err != nil {
 		return nil, err
 	}
-	if err := s.openDoors(); err != nil {
+	if err := s.openDoors(ctx); err != nil {
 		return nil, err
 	}
 	s.logStart()
@@ -136,15 +142,21 @@ func (s *Sidecar) openLedger() error {
 		return err
 	}
 	s.hash = merkle.HashKind(s.store.Meta().Hash)
+	s.failed = s.home.lastFailure()
 	s.metrics = newMetrics(s)
 	s.roots = newRootsSource(s)
+	s.syncing = newSyncing(s)
+	var durable func(size uint64)
+	if s.syncing != nil {
+		durable = s.syncing.grown
+	}
 	s.committer, err = committer.Open(s.store, committer.Options{
 		QueueRequests: s.config.Queues.Commit, BatchMaxEntries: s.config.Commit.BatchMaxEntries,
 		CheckpointEntries: s.config.Checkpoint.IntervalEntries, CacheAccounts: s.config.Cache.Accounts,
 		FilterBytes: int(s.config.Idempotency.FilterBytes), WindowEntries: s.config.windowEntries(),
 		NowMs:   func() int64 { return time.Now().UnixMilli() },
 		NowNs:   func() int64 { return s.sinceStart(time.Now()) },
-		Observe: s.observe, Fatal: s.fatal, Log: s.log.Named("committer"),
+		Observe: s.observe, Durable: durable, Fatal: s.fatal, Log: s.log.Named("committer"),
 	})
 	if err != nil {
 		return err
@@ -191,11 +203,11 @@ func (s *Sidecar) storeOptions() store.Options {
 }
 
 // openDoors begins to serve, when everything behind the doors is ready.
-func (s *Sidecar) openDoors() error {
+func (s *Sidecar) openDoors(ctx context.Context) error {
 	if err := s.boundConnections(); err != nil {
 		return err
 	}
-	if err := s.startBehindDoors(); err != nil {
+	if err := s.startBehindDoors(ctx); err != nil {
 		return err
 	}
 	var err error
@@ -211,7 +223,7 @@ func (s *Sidecar) openDoors() error {
 }
 
 // startBehindDoors starts what serves connections, wherever they come from.
-func (s *Sidecar) startBehindDoors() (err error) {
+func (s *Sidecar) startBehindDoors(ctx context.Context) (err error) {
 	s.admission = newAdmission(s.config.Concurrency.Prevalidators, s.config.Queues.Ingress, int64(s.config.Limits.InflightBytes))
 	if s.disk, err = startDiskWatcher(s); err != nil {
 		return err
@@ -221,7 +233,15 @@ func (s *Sidecar) startBehindDoors() (err error) {
 		return err
 	}
 	if s.archiver != nil {
-		s.archiver.start()
+		if err := s.archiver.start(ctx); err != nil {
+			return err
+		}
+	}
+	if s.streamer, err = newStreamer(s); err != nil {
+		return err
+	}
+	if s.streamer != nil {
+		s.streamer.start()
 	}
 	s.scrub = startScrubber(s)
 	s.watchers.Go(func() { s.keys.watch(s.ctx, tokenKeysPoll) })
@@ -311,10 +331,20 @@ func (s *Sidecar) release(ctx context.Context) error {
 	}
 	if s.committer != nil {
 		s.committer.Refuse(wire.ReasonDraining)
-		errs = append(errs, s.committer.Close(ctx))
+		err := s.committer.Close(ctx)
+		if err != nil && s.syncing != nil { // what waits for the archive will not be told
+			s.committer.TurnDown(wire.ReasonDraining)
+			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+			defer cancel()
+			err = errors.Join(err, s.committer.Close(closing))
+		}
+		errs = append(errs, err)
 	}
 	if s.archiver != nil && s.archiver.cancel != nil {
 		errs = append(errs, s.archiver.stop(ctx))
+	}
+	if s.streamer != nil {
+		errs = append(errs, s.streamer.stop(ctx))
 	}
 	s.stop()
 	s.watchers.Wait()
@@ -349,6 +379,7 @@ func (s *Sidecar) fatal(what string) {
 	}
 	s.log.Error("the state of the ledger is unknown: stopping without acknowledging anything", zap.String("why", what))
 	_ = s.log.Sync()
+	s.home.keepFailure(time.Now(), what)
 	os.Exit(ExitUnknownState)
 }
 
@@ -356,7 +387,7 @@ func (s *Sidecar) fatal(what string) {
 func (s *Sidecar) observe(info *committer.CommitInfo) {
 	if info.Entries > 0 {
 		s.roots.add(s.committer.Head())
-		s.admission.wrote(info.DurableNs - info.SealedNs)
+		s.admission.wrote(info.ReleasedNs - info.SealedNs)
 	}
 	s.slowest.observe(info)
 	s.flight.observe(info)
@@ -370,12 +401,18 @@ func (s *Sidecar) sinceStart(t time.Time) int64 { return int64(t.Sub(s.started))
 func (s *Sidecar) refusal(reason wire.Reason) string {
 	switch reason {
 	case wire.ReasonBusy:
+		if s.syncing != nil && s.syncing.stalled.Load() {
+			return "commits wait for the archive, which cannot be written (archive.mode = sync): try again later"
+		}
 		return "the commit queue is full, or this uid's share of it (queues.commit): try again later"
 	case wire.ReasonDraining:
 		return "the sidecar is shutting down: connect again"
 	case wire.ReasonDiskPressure:
 		return "free disk space is below disk.reserve_bytes: appends are refused until there is more"
 	case wire.ReasonSafeMode:
+		if s.archiver != nil && s.archiver.fenced.Load() {
+			return "the ledger is read-only here: another sidecar has taken it over: connect to that one"
+		}
 		if loss := s.committer.Loss(); loss != nil {
 			return "the ledger is read-only: " + loss.What + ": stop it and run ledgerctl recover"
 		}

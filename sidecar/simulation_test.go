@@ -203,7 +203,7 @@ func (w *simWorld) start(fs *store.FS) (*Sidecar, error) {
 	if loss := s.committer.Loss(); loss != nil {
 		return s, fmt.Errorf("it opened in safe mode: %w", loss)
 	}
-	return s, s.startBehindDoors()
+	return s, s.startBehindDoors(context.Background())
 }
 
 // life runs one sidecar under the load until its power goes or it is stopped, and returns what the

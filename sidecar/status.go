@@ -43,6 +43,7 @@ type Status struct {
 	RestartNeeded []string    `json:"restart_needed,omitempty"` // keys of the configuration that were changed since the start
 
 	Archive  *ArchiveStatus  `json:"archive,omitempty"`
+	Stream   *StreamStatus   `json:"stream,omitempty"`
 	Snapshot *SnapshotStatus `json:"snapshot,omitempty"` // the newest since the start
 
 	Socket    string `json:"socket"`
@@ -97,6 +98,12 @@ func (s *Sidecar) Status() Status {
 		status.Archive = s.archiver.status()
 		if status.Archive.Error != "" {
 			status.Degraded = "archive: " + status.Archive.Error
+		}
+	}
+	if s.streamer != nil {
+		status.Stream = s.streamer.status()
+		if status.Stream.Error != "" && status.Degraded == "" {
+			status.Degraded = "stream: " + status.Stream.Error
 		}
 	}
 	if reason := s.committer.Refusing(); reason != 0 {

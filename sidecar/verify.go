@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 
 	"golang.org/x/mod/sumdb/note"
 
@@ -28,18 +29,26 @@ func Verify(ctx context.Context, home string, progress func(done, size uint64)) 
 	return verify(ctx, home, nil, progress)
 }
 
-// VerifyWithArchive is Verify for a ledger that has pruned bodies: those it reads from the archive in dir,
+// VerifyWithArchive is Verify for a ledger that has pruned bodies: those it reads from the archive at a place,
 // with the signatures checked by key, or unchecked where it is nil.
-func VerifyWithArchive(ctx context.Context, home, dir string, key note.Verifier, progress func(done, size uint64)) (VerifyReport, error) {
+func VerifyWithArchive(ctx context.Context, home, place string, key note.Verifier, progress func(done, size uint64)) (VerifyReport, error) {
 	id, err := LogIDOf(home)
 	if err != nil {
 		return VerifyReport{}, fmt.Errorf("verify: %w", err)
 	}
-	r, err := archive.OpenReader(nil, dir, id, key)
+	r, _, err := openArchived(ctx, place, &id, key)
 	if err != nil {
 		return VerifyReport{}, &VerifyFinding{Err: err}
 	}
-	return verify(ctx, home, &audit.Older{Commits: r.Commits, Record: r.Record}, progress)
+	return verify(ctx, home, olderOf(ctx, r), progress)
+}
+
+// olderOf returns what an archive has for package audit.
+func olderOf(ctx context.Context, r *archive.Reader) *audit.Older {
+	return &audit.Older{
+		Commits: func(from uint64) iter.Seq2[*store.Commit, error] { return r.Commits(ctx, from) },
+		Record:  func(seq uint64, dst []byte) ([]byte, error) { return r.Record(ctx, seq, dst) },
+	}
 }
 
 func verify(ctx context.Context, home string, older *audit.Older, progress func(done, size uint64)) (report VerifyReport, err error) {

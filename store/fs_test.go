@@ -8,25 +8,24 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A crash may come while a table is being linked into the state.
-func TestCrashCloneBesideLinks(t *testing.T) {
+// cloned clones a file system with one file while do works on it, and both go on to their end.
+func cloned(t *testing.T, file string, do func(fs vfs.FS) error) {
+	t.Helper()
 	crashing := NewCrashFS()
-	f, err := crashing.fs.Create("/table", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
+	f, err := crashing.fs.Create(file, vfs.WriteCategoryUnspecified)
+	if err == nil {
+		err = f.Close()
 	}
-	if err := f.Close(); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
 	const rounds = 3000
 	var both sync.WaitGroup
 	both.Go(func() {
 		for range rounds {
-			if err := crashing.fs.Link("/table", "/linked"); err != nil {
+			if err := do(crashing.fs); err != nil {
 				t.Error(err)
-			}
-			if err := crashing.fs.Remove("/linked"); err != nil {
-				t.Error(err)
+				return
 			}
 		}
 	})
@@ -38,39 +37,24 @@ func TestCrashCloneBesideLinks(t *testing.T) {
 	both.Wait()
 }
 
+// A crash may come while a table is being linked into the state.
+func TestCrashCloneBesideLinks(t *testing.T) {
+	cloned(t, "/table", func(fs vfs.FS) error {
+		return errors.Join(fs.Link("/table", "/linked"), fs.Remove("/linked"))
+	})
+}
+
 // A crash may come while a database is being locked or a WAL is used again.
 func TestCrashCloneBesideLocks(t *testing.T) {
-	crashing := NewCrashFS()
-	f, err := crashing.fs.Create("/1.log", vfs.WriteCategoryUnspecified)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	const rounds = 3000
-	var both sync.WaitGroup
-	both.Go(func() {
-		for range rounds {
-			lock, err := crashing.fs.Lock("/LOCK")
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			again, err1 := crashing.fs.ReuseForWrite("/1.log", "/2.log", vfs.WriteCategoryUnspecified)
-			if err1 != nil {
-				t.Error(err1)
-				return
-			}
-			if err := errors.Join(lock.Close(), again.Close(), crashing.fs.Rename("/2.log", "/1.log")); err != nil {
-				t.Error(err)
-			}
+	cloned(t, "/1.log", func(fs vfs.FS) error {
+		lock, err := fs.Lock("/LOCK")
+		if err != nil {
+			return err
 		}
-	})
-	both.Go(func() {
-		for i := range rounds {
-			crashing.CrashClone(50, uint64(i))
+		again, err := fs.ReuseForWrite("/1.log", "/2.log", vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return errors.Join(err, lock.Close())
 		}
+		return errors.Join(lock.Close(), again.Close(), fs.Rename("/2.log", "/1.log"))
 	})
-	both.Wait()
 }

@@ -153,7 +153,18 @@ func readSmallFile(fsys vfs.FS, path string, limit int64) ([]byte, error) {
 // writeFileAtomically makes dir/name hold b: after a crash it is there whole or not at all.
 func writeFileAtomically(fsys vfs.FS, dir, name string, b []byte) error {
 	tmp := fsys.PathJoin(dir, name+".tmp")
-	f, err := fsys.Create(tmp, vfs.WriteCategoryUnspecified)
+	if err := writeSynced(fsys, tmp, b); err != nil {
+		return err
+	}
+	if err := fsys.Rename(tmp, fsys.PathJoin(dir, name)); err != nil {
+		return err
+	}
+	return syncDir(fsys, dir)
+}
+
+// writeSynced makes a file with these bytes. Its name is durable only when its folder is synced.
+func writeSynced(fsys vfs.FS, path string, b []byte) error {
+	f, err := fsys.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -161,13 +172,7 @@ func writeFileAtomically(fsys vfs.FS, dir, name string, b []byte) error {
 	if err == nil {
 		err = f.Sync()
 	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := fsys.Rename(tmp, fsys.PathJoin(dir, name)); err != nil {
-		return err
-	}
-	return syncDir(fsys, dir)
+	return errors.Join(err, f.Close())
 }
 
 func syncDir(fsys vfs.FS, dir string) error {

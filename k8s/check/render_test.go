@@ -52,7 +52,13 @@ type overlay struct {
 // render renders an overlay as `kubectl apply -k` does, and decodes all of it.
 func render(t *testing.T, name string) *overlay {
 	t.Helper()
-	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), filepath.Join("..", "overlays", name))
+	return renderAt(t, name, filepath.Join("..", "overlays", name))
+}
+
+// renderAt renders a folder, under a name.
+func renderAt(t *testing.T, name, dir string) *overlay {
+	t.Helper()
+	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
 		t.Fatalf("render %s: %v", name, err)
 	}

@@ -15,21 +15,30 @@ func HoldLoad(l *writers.Load, s *store.Store) error {
 	if err := CheckLedger(s); err != nil {
 		return err
 	}
+	log, err := logOf(s)
+	if err != nil {
+		return err
+	}
+	return writers.Hold(log, l)
+}
+
+// logOf reads what journals are held against.
+func logOf(s *store.Store) (*writers.Log, error) {
 	log := writers.NewLog()
 	for commit, err := range s.Commits(1) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		start := uint32(0)
 		for i, end := range commit.Ends {
 			if err := log.Add(commit.First+uint64(i), wire.Record(commit.Records[start:end]).Entry()); err != nil {
-				return err
+				return nil, err
 			}
 			start = end
 		}
 		log.Root(commit.Last(), commit.Root)
 	}
-	return writers.Hold(log, l)
+	return log, nil
 }
 
 // CheckLoad opens the home of a ledger that has ended, as it lies there, and holds it against the

@@ -164,7 +164,7 @@ func tokenFrom(t *testing.T, path string) []byte {
 
 func awaitOutput(t *testing.T, p *Process, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(p.Output(), text); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); !strings.Contains(p.Output(), text); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the log does not say %q:\n%s", text, p.Output())
 		}

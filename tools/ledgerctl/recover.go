@@ -53,7 +53,7 @@ one are refused, and whoever has kept a root of what is lost will notice.`,
 		},
 	}
 	cmd.Flags().StringVar(&accept, "accept-loss", "", "go on behind this `SEQ`, the last good sequence number, in a new epoch")
-	cmd.Flags().StringVar(&archived, "archive", "", "archive `DIR` of the ledger (archive.dir): what it holds beyond the log is lost, too")
+	cmd.Flags().StringVar(&archived, "archive", "", "archive `DIR` or URL of the ledger (archive.dir, archive.url): what it holds beyond the log is lost, too")
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the record of the new epoch: `TEXT` of at most 256 characters, ASCII")
 	return cmd
 }

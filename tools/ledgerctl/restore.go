@@ -85,7 +85,7 @@ An interrupted restore is begun again by the same command.`,
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive")
+	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive, or its URL (archive.url)")
 	cmd.Flags().StringVar(&log, "log", "", "log id, where the archive holds several (default: that of --key)")
 	return cmd
 }

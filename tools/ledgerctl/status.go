@@ -121,6 +121,9 @@ func printStatus(line func(name, format string, args ...any), s *sidecar.Status,
 // printBehind says how far the copies of the log are behind it.
 func printBehind(line func(name, format string, args ...any), s *sidecar.Status, now time.Time) {
 	line("checkpoint", "at %d, %d behind; the start replayed %d", s.CheckpointSize, s.Size-min(s.CheckpointSize, s.Size), s.Replayed)
+	if stream := s.Stream; stream != nil {
+		line("stream", "at %d, %d entries and %s behind, subject %s", stream.Size, stream.LagEntries, ago(time.Duration(stream.LagS*float64(time.Second))), stream.Subject)
+	}
 	if s.Profile == sidecar.Micronode {
 		return
 	}

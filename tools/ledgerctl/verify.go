@@ -57,7 +57,7 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 	}
 	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
 	cmd.Flags().StringVar(&key, "key", "", "with --export and --archive: verifier key of the ledger, the line itself or a file with it (default with --archive: HOME/node.vkey)")
-	cmd.Flags().StringVar(&dir, "archive", "", "folder of the archive, which has what was pruned")
+	cmd.Flags().StringVar(&dir, "archive", "", "folder or URL of the archive, which has what was pruned")
 	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
 	return cmd
 }

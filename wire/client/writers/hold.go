@@ -64,6 +64,27 @@ func Hold(log *Log, loads ...*Load) error {
 	return nil
 }
 
+// HoldBefore holds a log that may lack what was acknowledged from sequence number end on against a journal.
+// It returns how many requests were acknowledged before it, and how many behind it. No writer may run
+// meanwhile.
+func HoldBefore(log *Log, load *Load, end uint64) (before, behind int, err error) {
+	for _, w := range load.writers {
+		for _, r := range w.journal {
+			switch {
+			case !r.acked:
+			case r.seqs[len(r.seqs)-1] >= end:
+				behind++
+			default:
+				if _, err := log.hold(r); err != nil {
+					return 0, 0, fmt.Errorf("writer %d, request %x: %w", w.number, r.nonces[0], err)
+				}
+				before++
+			}
+		}
+	}
+	return before, behind, nil
+}
+
 // hold holds one request against the log and returns how many of its entries are there.
 func (l *Log) hold(r *sent) (there int, err error) {
 	for i, nonce := range r.nonces {

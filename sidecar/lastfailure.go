@@ -1,0 +1,38 @@
+package sidecar
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// failureFile says in a home when a run on it has last ended with ExitUnknownState, and why. The figures of a process that
+// ends so are gone before anybody has read them: the next one tells of it.
+const failureFile = "failure"
+
+// failureWithin bounds the writing of it: the disk may be what has failed.
+const failureWithin = time.Second
+
+// keepFailure writes the file of a macronode. Where it cannot, the log has said it, and a start will hardly succeed.
+func (h *home) keepFailure(now time.Time, why string) {
+	if h == nil || !h.durable {
+		return
+	}
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_ = os.WriteFile(h.path(failureFile), fmt.Appendf(nil, "%d %s\n", now.Unix(), why), 0o600)
+	}()
+	select {
+	case <-written:
+	case <-time.After(failureWithin):
+	}
+}
+
+// lastFailure returns the Unix time in the file; 0 where there is none, or none that can be read.
+func (h *home) lastFailure() (unix int64) {
+	if text, err := os.ReadFile(h.path(failureFile)); err == nil {
+		_, _ = fmt.Sscan(string(text), &unix)
+	}
+	return unix
+}
