@@ -34,6 +34,7 @@ type Sidecar struct {
 	level  zap.AtomicLevel // of log
 
 	inForce          atomic.Pointer[Config] // nil: config
+	configText       atomic.Pointer[[]byte] // of the file, as it was read last
 	reloading        sync.Mutex             // one at a time
 	loadAgain        func() (*Config, error)
 	restart          atomic.Pointer[[]Change] // read again, and not in force
