@@ -220,6 +220,14 @@ curve *FLAGS:
 soak *FLAGS:
     {{perf}} soak {{FLAGS}}
 
+# where the CPU of an entry goes, station by station, into out/perf/budget.md
+budget *FLAGS:
+    {{perf}} budget {{FLAGS}}
+
+# each setting turned by itself, in turns with the default, into out/perf/knobs.md
+knobs *FLAGS:
+    {{perf}} knobs {{FLAGS}}
+
 # what others would use, under the same loads in the same run, into out/perf/peers.md
 peers *FLAGS:
     mkdir -p out/perf
@@ -245,6 +253,15 @@ flame *FLAGS="--profile macronode":
     go tool pprof -traces out/perf/ledgerctl out/perf/cpu.pprof | testing/performance/fold > out/perf/cpu.folded
     testing/performance/flame < out/perf/cpu.folded > out/perf/cpu.svg
     go tool pprof -top -nodecount 30 out/perf/ledgerctl out/perf/cpu.pprof
+
+# take the profile anew by which the compiler optimises the programs: three loads, merged into tools/ledgerctl/default.pgo
+pgo:
+    mkdir -p out/perf
+    CGO_ENABLED=0 go build -pgo=off -o out/perf/ ./tools/ledgerctl
+    for load in '--profile macronode' '--batch 16' '--batch 1000' '--batch 16 --nonces random'; do \
+        out/perf/ledgerctl bench --spawn --dir out/perf --duration 15s --cpuprofile "out/perf/${load//[^a-z0-9]/}.pgo" $load >/dev/null || echo "a service level was missed"; \
+    done
+    go tool pprof -proto out/perf/profilemacronode.pgo out/perf/batch16.pgo out/perf/batch1000.pgo out/perf/batch16noncesrandom.pgo > tools/ledgerctl/default.pgo
 
 # the benchmarks at another revision and here, compared by benchstat
 bench-compare REV PACKAGES="./wire ./store ./committer/...":

@@ -97,7 +97,7 @@ func (p *pkg) name() string {
 
 func packages(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=Dir,ImportPath,GoFiles,Imports,TestImports,XTestImports", "./...").Output()
+	out, err := exec.Command("go", "list", "-pgo=off", "-json=Dir,ImportPath,GoFiles,Imports,TestImports,XTestImports", "./...").Output()
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		t.Fatalf("go list ./...: %v\n%s", err, exit.Stderr)
 	} else if err != nil {

@@ -94,14 +94,19 @@ func (c *Committer) writeCheckpoint(job *checkpointJob) {
 	c.options.Log.Debug("checkpoint complete", zap.Uint64("size", size))
 }
 
-// startFilter loads the filter in the background. Until it is complete, and where
-// it cannot be loaded, nonces that are not above all others are looked up.
+// startFilter loads the filter in the background once it is wanted. Until it is complete, and
+// where it cannot be loaded, nonces that are not above all others are looked up.
 func (c *Committer) startFilter() {
 	f := c.ledger.filter
 	if f == nil {
 		return
 	}
 	c.ended.Go(func() {
+		select {
+		case <-f.wanted:
+		case <-c.closing:
+			return
+		}
 		if err := f.load(c.store, c.closing); err != nil {
 			c.options.Log.Warn("the filter of identities could not be loaded: random nonces are looked up", zap.Error(err))
 		}
@@ -114,6 +119,7 @@ func (c *Committer) finishCheckpoint(job *checkpointJob) {
 	c.ledger.frozen = recent{}
 	c.ledger.settled = job.interval
 	c.ledger.highest = c.store.HighestNonce()
+	c.ledger.filter.interval()
 	c.spare = job.rows
 	c.answerCheckpointed()
 }

@@ -16,6 +16,9 @@ import (
 // rebuilt; once it has its most bytes, the last link takes what comes and lets
 // more keys through to the look-up that it spares.
 //
+// A ledger whose nonces rise never needs it, so it is empty and costs nothing until
+// filterAfter look-ups were in vain within one checkpoint interval; then it is loaded.
+//
 // The checkpointer adds, and at first the loader; the committer asks. Words only
 // ever gain bits, so all may at once. Nothing but speed depends on the filter: what it lets through is
 // looked up, and it is asked only when it has all that the store has.
@@ -25,6 +28,37 @@ type identityFilter struct {
 	maxBytes int
 	complete atomic.Bool // every identity in the store was added
 	adding   sync.Mutex  // held by who adds
+	begun    bool        // the loader has: from here on checkpoints are added; guarded by adding
+
+	inVain int           // look-ups of this interval that found nothing; the committer's
+	wanted chan struct{} // closed once the filter is worth its memory
+}
+
+// filterAfter is how many look-ups in vain within one checkpoint interval (65,536 entries) are
+// a reason to load the filter: rising nonces that overtake one another cause a few, random
+// ones one each.
+const filterAfter = 256
+
+// missed notes a look-up in vain. For the committer alone.
+func (f *identityFilter) missed() {
+	if f == nil {
+		return
+	}
+	f.inVain++
+	if f.inVain == filterAfter {
+		select {
+		case <-f.wanted:
+		default:
+			close(f.wanted)
+		}
+	}
+}
+
+// interval begins a checkpoint interval. For the committer alone.
+func (f *identityFilter) interval() {
+	if f != nil {
+		f.inVain = 0
+	}
 }
 
 type filterLink struct {
@@ -41,7 +75,7 @@ const (
 )
 
 func newIdentityFilter(maxBytes int) *identityFilter {
-	f := &identityFilter{seed: maphash.MakeSeed(), maxBytes: maxBytes}
+	f := &identityFilter{seed: maphash.MakeSeed(), maxBytes: maxBytes, wanted: make(chan struct{})}
 	f.links.Store(&[]*filterLink{newFilterLink(min(filterLinkBytes, maxBytes))})
 	return f
 }
@@ -65,18 +99,25 @@ func (l *filterLink) line(h uint64) int {
 	return int((h>>32)*lines>>32) * filterLineWords
 }
 
-// addAll adds the identities of a checkpoint.
+// addAll adds the identities of a checkpoint, which are in the store. Before the loader has
+// begun it leaves them to that.
 func (f *identityFilter) addAll(rows []store.Indexed) {
 	f.adding.Lock()
 	defer f.adding.Unlock()
+	if !f.begun {
+		return
+	}
 	for i := range rows {
 		f.add(&rows[i].Identity)
 	}
 }
 
-// load adds what the store has, in the background of a start, and makes the filter
-// complete. It ends early when stop is closed.
+// load adds what the store has, in the background, and makes the filter complete. It
+// ends early when stop is closed.
 func (f *identityFilter) load(s *store.Store, stop <-chan struct{}) error {
+	f.adding.Lock()
+	f.begun = true // first, so that a checkpoint that the reading below does not see is added
+	f.adding.Unlock()
 	batch := make([]store.Indexed, 0, 4096)
 	for id, err := range s.Identities() {
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/rustyonions/ron-ledger/store"
@@ -61,6 +62,58 @@ func TestFilterHasWhatWasAdded(t *testing.T) {
 				t.Errorf("the filter has %d bytes, at most %d allowed", bytes, test.maxBytes)
 			}
 		})
+	}
+}
+
+// TestFilterIsLoadedWhenItIsWorthIt: rising nonces never load it, random ones do, and then it has
+// what the store had before and what came since: whatever is sent again is known.
+func TestFilterIsLoadedWhenItIsWorthIt(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	b := newBench(t, Options{CheckpointEntries: 512})
+	rising, low := newLoad(b, 512, 64), newLoad(b, 512, 64)
+	var sent [][]byte // the records of requests
+	book := func(l *load, accepted int) {
+		t.Helper()
+		r := &l.request
+		r.Accepted, r.First, r.Last, r.Results = 0, 0, 0, r.Results[:0]
+		if reason := b.Submit(r); reason != 0 {
+			t.Fatal(reason)
+		}
+		<-l.done
+		if int(r.Accepted) != accepted {
+			t.Fatalf("accepted %d of %d, %d wanted: %v", r.Accepted, len(r.Ends), accepted, r.Results)
+		}
+	}
+	for range 8 {
+		rising.renew()
+		book(rising, 512)
+		sent = append(sent, slices.Clone(rising.request.Records))
+	}
+	f := b.ledger.filter
+	select {
+	case <-f.wanted:
+		t.Fatal("rising nonces want the filter")
+	default:
+	}
+	for rounds := 0; rounds < 4 || !f.complete.Load(); rounds++ {
+		if rounds > 10_000 {
+			t.Fatal("random nonces do not load the filter")
+		}
+		start := uint32(0)
+		for _, end := range low.request.Ends {
+			nonce := low.request.Records[start+16:][:16]
+			binary.BigEndian.PutUint64(nonce, random.Uint64N(64)) // below those of the checkpoints
+			binary.BigEndian.PutUint64(nonce[8:], random.Uint64())
+			start = end
+		}
+		book(low, 512)
+		sent = append(sent, slices.Clone(low.request.Records))
+	}
+	for _, records := range sent {
+		copy(low.request.Records, records)
+		book(low, 0)
 	}
 }
 

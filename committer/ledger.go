@@ -195,6 +195,9 @@ func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error)
 		if seq, known, err = l.store.LookupIdentity(id); err != nil {
 			return 0, false, err
 		}
+		if !known {
+			l.filter.missed()
+		}
 	}
 	if known && l.forgotten(seq) {
 		return 0, false, nil

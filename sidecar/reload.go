@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -44,19 +45,26 @@ func (s *Sidecar) ReloadWith(load func() (*Config, error)) {
 	s.loadAgain = load
 	s.reloading.Unlock()
 	if s.config.file != "" {
-		known, _ := os.ReadFile(s.config.file) // what was read at the start is in force
-		s.watchers.Go(func() { s.watchConfig(s.ctx, known, configPoll) })
+		s.noteConfig() // what was read at the start is in force
+		s.watchers.Go(func() { s.watchConfig(s.ctx, configPoll) })
 	}
 }
 
-// watchConfig reloads when the file has changed.
-func (s *Sidecar) watchConfig(ctx context.Context, known []byte, interval time.Duration) {
+// noteConfig keeps the text of the file, before it is read or as it was: whatever asks for the
+// reading, a file that is changed back afterwards has changed.
+func (s *Sidecar) noteConfig() {
+	if text, err := os.ReadFile(s.config.file); err == nil {
+		s.configText.Store(&text)
+	}
+}
+
+// watchConfig reloads when the file is not what was read last.
+func (s *Sidecar) watchConfig(ctx context.Context, interval time.Duration) {
 	for waitFor(ctx, interval) == nil {
 		text, err := os.ReadFile(s.config.file)
-		if err != nil || string(text) == string(known) {
+		if known := s.configText.Load(); err != nil || known != nil && bytes.Equal(text, *known) {
 			continue // while it is replaced it may not be there
 		}
-		known = text
 		s.Reload()
 	}
 }
@@ -67,6 +75,9 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 	defer s.reloading.Unlock()
 	if s.loadAgain == nil {
 		return r
+	}
+	if s.config.file != "" {
+		s.noteConfig()
 	}
 	read, err := s.loadAgain()
 	if err != nil {

@@ -34,6 +34,7 @@ type Sidecar struct {
 	level  zap.AtomicLevel // of log
 
 	inForce          atomic.Pointer[Config] // nil: config
+	configText       atomic.Pointer[[]byte] // of the file, as it was read last
 	reloading        sync.Mutex             // one at a time
 	loadAgain        func() (*Config, error)
 	restart          atomic.Pointer[[]Change] // read again, and not in force
@@ -306,70 +307,6 @@ func turnAway(conn net.Conn, reason wire.Reason, detail string) {
 	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
 	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
 	_ = conn.Close()
-}
-
-// Close drains the sidecar: no new connections, `draining` for new appends, what
-// has queued up is committed and answered, a checkpoint is written, everything is
-// closed. It gives up when ctx ends.
-func (s *Sidecar) Close(ctx context.Context) error {
-	s.draining.Store(true)
-	s.log.Info("draining")
-	err := s.release(ctx)
-	if err == nil {
-		s.log.Info("stopped")
-	}
-	_ = s.log.Sync() // a terminal cannot be synced
-	return err
-}
-
-// release closes whatever is open, in the reverse order of opening.
-func (s *Sidecar) release(ctx context.Context) error {
-	var errs []error
-	if s.listener != nil {
-		errs = append(errs, s.listener.Close())
-		s.accept.Wait()
-	}
-	if s.committer != nil {
-		s.committer.Refuse(wire.ReasonDraining)
-		err := s.committer.Close(ctx)
-		if err != nil && s.syncing != nil { // what waits for the archive will not be told
-			s.committer.TurnDown(wire.ReasonDraining)
-			closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-			defer cancel()
-			err = errors.Join(err, s.committer.Close(closing))
-		}
-		errs = append(errs, err)
-	}
-	if s.archiver != nil && s.archiver.cancel != nil {
-		errs = append(errs, s.archiver.stop(ctx))
-	}
-	if s.streamer != nil {
-		errs = append(errs, s.streamer.stop(ctx))
-	}
-	s.stop()
-	s.watchers.Wait()
-	s.sessions.wakeAll()
-	errs = append(errs, s.sessions.wait(ctx))
-	if s.https != nil {
-		errs = append(errs, s.https.close(ctx))
-	}
-	if s.disk != nil {
-		s.disk.stop()
-	}
-	s.flight.stop()
-	if s.headSync != nil {
-		s.headSync.stop()
-	}
-	if s.scrub != nil {
-		s.scrub.stop()
-	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	if s.home != nil {
-		errs = append(errs, s.home.close())
-	}
-	return errors.Join(errs...)
 }
 
 // fatal ends the process when the state of the log is unknown. It does not return.

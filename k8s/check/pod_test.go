@@ -60,7 +60,7 @@ func TestConfiguration(t *testing.T) {
 	for _, o := range overlays(t) {
 		c := ledgerConfig(t, o)
 		pod := &o.template(t).Spec
-		if want := map[string]string{"macronode": sidecar.Macronode}[o.name]; want != "" && c.Profile != want || want == "" && c.Profile != sidecar.Micronode {
+		if want := map[string]string{"macronode": sidecar.Macronode, "roaming": sidecar.Macronode}[o.name]; want != "" && c.Profile != want || want == "" && c.Profile != sidecar.Micronode {
 			t.Errorf("%s: profile %s", o.name, c.Profile)
 		}
 		if int64(c.Memory.Container) != ledger(t, pod).Resources.Limits.Memory().Value() {

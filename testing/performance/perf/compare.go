@@ -57,6 +57,12 @@ const (
 	toleranceSpeed  = 0.10
 	toleranceUse    = 0.15
 	backpressureMax = 0.01
+
+	// What the short form allows at least of a figure that is divided by what the machine does: a second of a
+	// closed loop beside a neighbour. And the same where the baseline is of another kind of machine, whose disk
+	// and processor stand in another relation.
+	toleranceShort   = 0.25
+	toleranceForeign = 0.60
 )
 
 // verdict is one figure against its baseline.
@@ -79,6 +85,11 @@ type gated struct {
 	more      bool // more is better
 	tolerance float64
 	long      bool // the short form leaves it to the long one: it is the tail of few seconds
+}
+
+// divided reports whether the figure depends on what the machine does beside it.
+func (g *gated) divided() bool {
+	return g.ratio(1, &calibration{1, 1, 1}) != g.ratio(1, &calibration{2, 2, 2})
 }
 
 func gatedFigures(profile string) []gated {
@@ -109,8 +120,8 @@ func byHashRate(x float64, c *calibration) float64 { return x / c.HashesPerSecon
 
 // compare holds a measurement against its baseline. short asks for the short form, with its own medians and
 // tolerances: a run of a second or two does not reach the figures of a longer one, and says nothing of latencies
-// beside a noisy neighbour. Figures that are missing from either side fail: a gate that has nothing to judge is open.
-func compare(profile string, base *baseline, now *figures, c *calibration, short bool) (all []verdict) {
+// beside a noisy neighbour. foreign says that the baseline was taken on another kind of machine. Figures that are missing from either side fail: a gate that has nothing to judge is open.
+func compare(profile string, base *baseline, now *figures, c *calibration, short, foreign bool) (all []verdict) {
 	for _, g := range gatedFigures(profile) {
 		if short && g.long {
 			continue
@@ -120,6 +131,9 @@ func compare(profile string, base *baseline, now *figures, c *calibration, short
 		v.Baseline = g.ratio(g.of(&base.figures), &base.Calibration)
 		if short {
 			v.Baseline, v.Tolerance = base.Short[g.name].Median, base.Short[g.name].Tolerance
+		}
+		if foreign && g.divided() {
+			v.Tolerance = max(v.Tolerance, toleranceForeign)
 		}
 		unwaived := v.Baseline
 		for _, w := range base.History {

@@ -27,6 +27,7 @@ func TestCompare(t *testing.T) {
 		name    string
 		profile string
 		short   bool
+		foreign bool
 		change  func(base *baseline, now *figures, c *calibration)
 		fails   []string
 	}{
@@ -64,6 +65,15 @@ func TestCompare(t *testing.T) {
 		}},
 		{name: "in memory it is the hashes", profile: micronode, change: func(_ *baseline, _ *figures, c *calibration) { c.HashesPerSecond = 3e6 },
 			fails: []string{"commit_p50_ms", "commit_p95_ms", "commit_p99_ms", "ingest_rps_sustained", "cpu_pct", "cpu_us_per_entry"}},
+		{name: "another kind of machine, inside", foreign: true, change: func(_ *baseline, now *figures, _ *calibration) {
+			now.CommitP99Ms, now.IngestRPSSustained, now.CPUMicrosPerEntry = 3.1, 13_000, 4.7
+		}},
+		{name: "another kind of machine, outside", foreign: true, change: func(_ *baseline, now *figures, _ *calibration) {
+			now.CommitP99Ms, now.IngestRPSSustained, now.CPUMicrosPerEntry = 3.3, 12_000, 4.9
+		}, fails: []string{"commit_p99_ms", "ingest_rps_sustained", "cpu_us_per_entry"}},
+		{name: "memory is the same on every machine", foreign: true, change: func(_ *baseline, now *figures, _ *calibration) {
+			now.RSSMiB, now.AllocsPerEntry = 175, 0.24
+		}, fails: []string{"rss_mib", "allocs_per_entry"}},
 		{name: "short, inside", short: true, change: func(_ *baseline, now *figures, _ *calibration) { now.IngestRPSSustained = 14_000 }},
 		{name: "short, outside", short: true, change: func(_ *baseline, now *figures, _ *calibration) { now.IngestRPSSustained = 13_000 }, fails: []string{"ingest_rps_sustained"}},
 		{name: "short leaves latencies to the long form", short: true, change: func(_ *baseline, now *figures, _ *calibration) {
@@ -106,7 +116,7 @@ func TestCompare(t *testing.T) {
 			if c.change != nil {
 				c.change(base, &now, &calibrated)
 			}
-			all := compare(c.profile, base, &now, &calibrated, c.short)
+			all := compare(c.profile, base, &now, &calibrated, c.short, c.foreign)
 			if got := failedFigures(all); !slices.Equal(got, c.fails) {
 				t.Errorf("fails by %v, want %v\n%+v", got, c.fails, all)
 			}
@@ -152,7 +162,7 @@ func TestBaselines(t *testing.T) {
 		}
 		base.History = nil
 		for _, short := range []bool{false, true} {
-			for _, v := range compare(profile, base, &base.figures, &base.Calibration, short) {
+			for _, v := range compare(profile, base, &base.figures, &base.Calibration, short, false) {
 				if v.Baseline == 0 && v.Tolerance == 0 && v.Figure != "seq_gaps" || !short && !v.Pass {
 					t.Errorf("%s: %+v", profile, v)
 				}

@@ -8,6 +8,8 @@
 //	goals     the table of goals, medians of three
 //	curve     one home at 1, 3, 10, 30 and 50 million entries
 //	soak      60 % of the maximum for half an hour, and what the home is like afterwards
+//	budget    where the CPU of an entry goes, station by station
+//	knobs     each setting turned by itself, in turns with the default
 //
 // # Ratios
 //

@@ -185,7 +185,13 @@ type profileReport struct {
 	round
 	Verdicts []verdict `json:"verdicts"`
 	Metrics  string    `json:"metrics"` // file with what /metrics said under load
+	Attempts int       `json:"attempts"`
+	Foreign  bool      `json:"foreign,omitempty"` // the baseline is of another kind of machine
 }
+
+// shortAttempts is how often the short form measures a profile that seems worse before it says so: a neighbour
+// makes one attempt worse, and a change makes all of them.
+const shortAttempts = 3
 
 // gate measures both profiles and holds them against their baselines.
 func gate(ctx context.Context, h *harness) error {
@@ -220,12 +226,28 @@ func (h *harness) gateProfile(ctx context.Context, profile string, m *machine) (
 	if err != nil && !(h.write && errors.Is(err, os.ErrNotExist)) {
 		return p, err
 	}
-	if p.round, err = h.measureProfile(ctx, profile, h.gateLoad()); err != nil {
-		return p, err
+	attempts := 1
+	if h.short {
+		attempts = shortAttempts
 	}
 	p.Metrics = metricsFile(profile)
+	p.Foreign = base != nil && (base.Machine.CPU != m.CPU || base.Machine.Filesystem != m.Filesystem)
+	for p.Attempts < attempts {
+		p.Attempts++
+		if p.round, err = h.measureProfile(ctx, profile, h.gateLoad()); err != nil {
+			return p, err
+		}
+		if h.write {
+			break
+		}
+		p.Verdicts = compare(profile, base, &p.Figures, &p.Calibration, h.short, p.Foreign)
+		failed := failedFigures(p.Verdicts)
+		if len(failed) == 0 {
+			return p, nil
+		}
+		say("%s: attempt %d of %d was worse in %v", profile, p.Attempts, attempts, failed)
+	}
 	if !h.write {
-		p.Verdicts = compare(profile, base, &p.Figures, &p.Calibration, h.short)
 		return p, nil
 	}
 	if base == nil {

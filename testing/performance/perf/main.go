@@ -27,7 +27,7 @@ type flags struct {
 }
 
 var commands = map[string]func(context.Context, *harness) error{
-	"gate": gate, "spread": spread, "goals": goals, "curve": curve, "soak": soak,
+	"gate": gate, "spread": spread, "goals": goals, "curve": curve, "soak": soak, "knobs": turnKnobs, "budget": budget,
 }
 
 func main() {
@@ -46,14 +46,14 @@ func run(args []string) (err error) {
 	set.StringVar(&f.tags, "tags", "", "build tags of the programs that are measured")
 	set.BoolVar(&f.short, "short", false, "gate: the short form, with its own tolerances")
 	set.BoolVar(&f.write, "write", false, "gate: write the baselines; spread: write the tolerances")
-	set.StringVar(&f.only, "only", "", "goals: these parts alone, by comma: throughput, alone, profiles, ten-million, empty, programs")
+	set.StringVar(&f.only, "only", "", "goals: these parts alone, by comma: throughput, alone, profiles, ten-million, empty, programs; knobs: these alone")
 	set.BoolVar(&f.resume, "resume", false, "goals: leave out parts that were taken in the same way already")
-	set.IntVar(&f.times, "times", 0, "how often each figure is taken (default gate and goals 3, spread 30)")
-	set.DurationVar(&f.seconds, "seconds", 0, "how long each load lasts (default gate 20s, short 3s, goals 5s)")
+	set.IntVar(&f.times, "times", 0, "how often each figure is taken (default gate, goals and knobs 3, spread 30)")
+	set.DurationVar(&f.seconds, "seconds", 0, "how long each load lasts (default gate 20s, short 1.5s, goals 5s, knobs 4s, budget 10s)")
 	set.DurationVar(&f.soak, "duration", 30*time.Minute, "soak: how long")
 	set.Float64Var(&f.most, "most", 50, "curve: millions of entries at the end")
 	if len(args) == 0 || commands[args[0]] == nil {
-		return errors.New("gate, spread, goals, curve or soak is wanted, and then flags")
+		return errors.New("gate, spread, goals, curve, soak, knobs or budget is wanted, and then flags")
 	}
 	if err := set.Parse(args[1:]); err != nil {
 		return err
@@ -71,8 +71,9 @@ func run(args []string) (err error) {
 // harness has what is measured: the programs, built from this tree.
 type harness struct {
 	*flags
-	scratch string // below dir; removed at the end
-	bin     string
+	scratch string   // below dir; removed at the end
+	bin     string   // where the programs are
+	env     []string // for the programs, beside that of this one
 }
 
 func newHarness(ctx context.Context, f *flags) (*harness, error) {
@@ -98,7 +99,8 @@ func newHarness(ctx context.Context, f *flags) (*harness, error) {
 	err = errors.Join(
 		h.tool(ctx, "go", "build", "-trimpath", "-tags", f.tags, "-o", h.bin+"/", "./sidecar/ron-ledgerd", "./tools/ledgerctl"),
 		h.tool(ctx, "go", "test", "-c", "-tags", f.tags, "-o", h.benchmark("store"), "./store"),
-		h.tool(ctx, "go", "test", "-c", "-tags", f.tags, "-o", h.benchmark("committer"), "./committer"))
+		h.tool(ctx, "go", "test", "-c", "-tags", f.tags, "-o", h.benchmark("committer"), "./committer"),
+		h.tool(ctx, "go", "test", "-c", "-tags", f.tags, "-o", h.benchmark("committer/merkle"), "./committer/merkle"))
 	if err != nil {
 		return nil, errors.Join(err, h.close())
 	}

@@ -18,7 +18,7 @@ import (
 // tool runs a program whose output matters only when it fails.
 func (h *harness) tool(ctx context.Context, name string, args ...string) error {
 	command := exec.CommandContext(ctx, name, args...)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	command.Env = append(append(os.Environ(), "CGO_ENABLED=0"), h.env...)
 	if output, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, output)
 	}
@@ -85,6 +85,7 @@ func (h *harness) ledgerctl(ctx context.Context, args ...string) (output []byte,
 	command := exec.CommandContext(ctx, filepath.Join(h.bin, "ledgerctl"), args...)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = time.Minute
+	command.Env = append(os.Environ(), h.env...)
 	var stderr bytes.Buffer
 	command.Stderr = &stderr
 	output, err = command.Output()

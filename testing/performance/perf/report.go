@@ -33,6 +33,12 @@ func (r *gateReport) markdown() string {
 		fmt.Fprintf(&b, "\n## %s\n\nCalibration: %.0f hashes/s, fdatasync %.3f ms, bare Pebble %.0f entries/s; everything else used up to %.2f cores.\n"+
 			"/metrics behind the closed loop: `%s`.\n\n", profile, p.Calibration.HashesPerSecond, p.Calibration.FdatasyncP50Ms,
 			p.Calibration.BarePebblePerSecond, p.OtherCPU, p.Metrics)
+		if p.Foreign {
+			fmt.Fprintf(&b, "The baseline is of another kind of machine: what depends on the machine may be worse by %.0f %%.\n\n", 100*toleranceForeign)
+		}
+		if p.Attempts > 1 {
+			fmt.Fprintf(&b, "Of attempt %d.\n\n", p.Attempts)
+		}
 		b.WriteString(verdictTable(p.Verdicts))
 	}
 	if r.Pass {

@@ -26,7 +26,7 @@ type deviation struct {
 const spreadMargin = 1.5
 
 // spread repeats the short form. With --write the medians go into the baselines, and as
-// tolerances spreadMargin times the worst deviation, but not less than those of the long form.
+// tolerances spreadMargin times the worst deviation, but not less than those of the long form, nor than toleranceShort.
 func spread(ctx context.Context, h *harness) error {
 	h.short = true
 	if h.times == 0 {
@@ -71,7 +71,11 @@ func deviations(profile string, all []round) map[string]deviation {
 			}
 			d.Worst = math.Max(d.Worst, worse)
 		}
-		d.Tolerance = math.Max(g.tolerance, math.Ceil(100*spreadMargin*d.Worst)/100)
+		least := g.tolerance
+		if g.divided() {
+			least = toleranceShort
+		}
+		d.Tolerance = math.Max(least, math.Ceil(100*spreadMargin*d.Worst)/100)
 		result[g.name] = d
 	}
 	return result
