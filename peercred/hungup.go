@@ -9,7 +9,8 @@ import (
 
 // HungUp reports whether the peer has closed its end of a connection, or has ended: what it sent before may not
 // have been read yet, and nothing will follow. The kernel says so from the moment at which the peer's close returns.
-// It is false of a connection that is none of the kernel's, that the peer has closed for writing alone, or that is closed here.
+// It is true of one that is closed here as well, of which what was read may still be on its way. It is false of a connection that is
+// none of the kernel's, or that the peer has closed for writing alone.
 func HungUp(conn net.Conn) bool {
 	with, ok := conn.(syscall.Conn)
 	if !ok {
@@ -17,7 +18,7 @@ func HungUp(conn net.Conn) bool {
 	}
 	raw, err := with.SyscallConn()
 	if err != nil {
-		return false
+		return true
 	}
 	hungUp := false
 	err = raw.Control(func(fd uintptr) {
@@ -25,5 +26,5 @@ func HungUp(conn net.Conn) bool {
 		n, err := unix.Poll(polled, 0)
 		hungUp = err == nil && n == 1 && polled[0].Revents&unix.POLLHUP != 0
 	})
-	return err == nil && hungUp
+	return err != nil || hungUp
 }

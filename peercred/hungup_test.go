@@ -34,8 +34,8 @@ func TestHungUp(t *testing.T) {
 		if err := near.Close(); err != nil || !HungUp(far) {
 			t.Fatalf("one that is closed has not hung up: %v", err)
 		}
-		if err := far.Close(); err != nil || HungUp(far) {
-			t.Fatalf("one that is closed here: %v", err)
+		if err := far.Close(); err != nil || !HungUp(far) {
+			t.Fatalf("one that is closed here has not hung up: %v", err)
 		}
 	}
 	one, other := net.Pipe()

@@ -195,7 +195,10 @@ func (w *writer) send(ctx context.Context, c *client.Client, s *sent) *client.Pe
 		s.began = time.Now()
 	}
 	s.tries++
-	return c.Submit(ctx, &s.batch)
+	// What is in the journal is sent and waited for, even where the load was told to end just now.
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	defer cancel()
+	return c.Submit(sending, &s.batch)
 }
 
 // next makes a request: mints, and transfers of what it mints, so that no answer depends on
