@@ -2,6 +2,7 @@ package peercred
 
 import (
 	"net"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,11 +21,26 @@ func HungUp(conn net.Conn) bool {
 	if err != nil {
 		return true
 	}
-	hungUp := false
-	err = raw.Control(func(fd uintptr) {
-		polled := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(polled, 0)
-		hungUp = err == nil && n == 1 && polled[0].Revents&unix.POLLHUP != 0
-	})
-	return err != nil || hungUp
+	p := pollers.Get().(*poller)
+	defer pollers.Put(p)
+	p.hungUp = false
+	err = raw.Control(p.look)
+	return err != nil || p.hungUp
 }
+
+// poller asks the kernel about one descriptor. It is kept: a new connection asks of every earlier one.
+type poller struct {
+	polled [1]unix.PollFd
+	hungUp bool
+	look   func(fd uintptr)
+}
+
+var pollers = sync.Pool{New: func() any {
+	p := new(poller)
+	p.look = func(fd uintptr) {
+		p.polled[0] = unix.PollFd{Fd: int32(fd)}
+		n, err := unix.Poll(p.polled[:], 0)
+		p.hungUp = err == nil && n == 1 && p.polled[0].Revents&unix.POLLHUP != 0
+	}
+	return p
+}}

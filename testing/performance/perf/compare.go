@@ -62,6 +62,7 @@ const (
 	// closed loop beside a neighbour. And the same where the baseline is of another kind of machine, whose disk
 	// and processor stand in another relation.
 	toleranceShort   = 0.25
+	toleranceGrouped = 0.50 // of allocations: they are a commit's, and how many requests meet in one is the machine's
 	toleranceForeign = 0.60
 )
 

@@ -72,8 +72,11 @@ func deviations(profile string, all []round) map[string]deviation {
 			d.Worst = math.Max(d.Worst, worse)
 		}
 		least := g.tolerance
-		if g.divided() {
+		switch {
+		case g.divided():
 			least = toleranceShort
+		case g.name == "allocs_per_entry":
+			least = toleranceGrouped
 		}
 		d.Tolerance = math.Max(least, math.Ceil(100*spreadMargin*d.Worst)/100)
 		result[g.name] = d
