@@ -62,7 +62,7 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 		},
 	}
 	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
-	cmd.Flags().StringVar(&key, "key", "", "with --export and --archive: verifier key of the ledger, the line itself or a file with it (default with --archive: HOME/node.vkey)")
+	cmd.Flags().StringVar(&key, "key", "", "with --export and an archive: verifier key of the ledger, the line itself or a file with it (default with an archive: HOME/node.vkey)")
 	cmd.Flags().StringVar(&from.place, "archive", "", "folder or URL of the archive, which has what was pruned")
 	cmd.Flags().StringVar(&from.config, "config", "", "configuration file that names the archive (default RON_LEDGER_CONFIG)")
 	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
@@ -77,8 +77,8 @@ type archiveNamed struct{ place, config string }
 // whatToVerify returns what the flags ask for: the home, or an export.
 func (a *app) whatToVerify(export string, from archiveNamed, key, checkpoint string) (verification, error) {
 	if export == "" {
-		if checkpoint != "" {
-			return nil, usagef("--checkpoint is for --export")
+		if key != "" && from == (archiveNamed{}) || checkpoint != "" {
+			return nil, usagef("--key is for --export, --archive and --config, --checkpoint for --export")
 		}
 		return a.homeToVerify(from, key)
 	}
