@@ -17,7 +17,7 @@ import (
 // more keys through to the look-up that it spares.
 //
 // A ledger whose nonces rise never needs it, so it is empty and costs nothing until
-// filterAfter look-ups were in vain within one checkpoint interval; then it is loaded.
+// the look-ups of one entry in filterShare were in vain within one checkpoint interval; then it is loaded.
 //
 // The checkpointer adds, and at first the loader; the committer asks. Words only
 // ever gain bits, so all may at once. Nothing but speed depends on the filter: what it lets through is
@@ -30,14 +30,15 @@ type identityFilter struct {
 	adding   sync.Mutex  // held by who adds
 	begun    bool        // the loader has: from here on checkpoints are added; guarded by adding
 
+	after  int           // so many look-ups in vain are a reason to load it
 	inVain int           // look-ups of this interval that found nothing; the committer's
 	wanted chan struct{} // closed once the filter is worth its memory
 }
 
-// filterAfter is how many look-ups in vain within one checkpoint interval (65,536 entries) are
-// a reason to load the filter: rising nonces that overtake one another cause a few, random
-// ones one each.
-const filterAfter = 256
+// filterShare is the part of the entries of a checkpoint interval, one in so many, whose look-ups have to be
+// in vain to be a reason to load the filter: random nonces cause one each; rising ones that overtake one
+// another those of what was under way when the interval began, some hundreds at 18,000 requests of one entry a second.
+const filterShare = 16
 
 // missed notes a look-up in vain. For the committer alone.
 func (f *identityFilter) missed() {
@@ -45,7 +46,7 @@ func (f *identityFilter) missed() {
 		return
 	}
 	f.inVain++
-	if f.inVain == filterAfter {
+	if f.inVain == f.after {
 		select {
 		case <-f.wanted:
 		default:
@@ -74,8 +75,9 @@ const (
 	filterLinkBytes = 1 << 20
 )
 
-func newIdentityFilter(maxBytes int) *identityFilter {
-	f := &identityFilter{seed: maphash.MakeSeed(), maxBytes: maxBytes, wanted: make(chan struct{})}
+// newIdentityFilter makes an empty filter of a ledger whose checkpoint intervals have so many entries.
+func newIdentityFilter(maxBytes, interval int) *identityFilter {
+	f := &identityFilter{seed: maphash.MakeSeed(), maxBytes: maxBytes, after: max(interval/filterShare, 1), wanted: make(chan struct{})}
 	f.links.Store(&[]*filterLink{newFilterLink(min(filterLinkBytes, maxBytes))})
 	return f
 }

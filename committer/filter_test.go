@@ -25,7 +25,7 @@ func TestFilterHasWhatWasAdded(t *testing.T) {
 		through        float64 // share of foreign keys let through, at most
 	}{{1 << 20, 100_000, 0.01}, {1 << 20, 700_000, 0.03}, {8 << 20, 3_000_000, 0.08}, {64 << 10, 1_000_000, 1}} {
 		t.Run(fmt.Sprintf("%d bytes %d keys", test.maxBytes, test.keys), func(t *testing.T) {
-			f := newIdentityFilter(test.maxBytes)
+			f := newIdentityFilter(test.maxBytes, 65536)
 			seed := rand.Uint64()
 			random := rand.New(rand.NewPCG(seed, 1))
 			if foreign := randomIdentity(rand.New(rand.NewPCG(seed, 3))); !f.mayHave(&foreign) {
@@ -118,7 +118,7 @@ func TestFilterIsLoadedWhenItIsWorthIt(t *testing.T) {
 }
 
 func BenchmarkFilter(b *testing.B) {
-	f := newIdentityFilter(32 << 20)
+	f := newIdentityFilter(32<<20, 65536)
 	f.complete.Store(true)
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 10_000_000 {

@@ -3,7 +3,6 @@ package committer
 import (
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 
 	"go.uber.org/zap"
@@ -54,7 +53,7 @@ func (c *Committer) recover() error {
 	}
 	began := c.store.Mark().Size
 	reaches := max(known.Seq, durable.Size) // entries beyond it are not known of
-	head, loss, err := c.replayTo(math.MaxUint64, known, reaches)
+	head, loss, err := c.replayTo(wholeLog, known, reaches)
 	if err == nil && loss != nil && c.ledger.seq != head.Size { // a commit was judged that does not count
 		head, _, err = c.replayTo(head.Size, known, reaches)
 	}
@@ -87,15 +86,12 @@ func (c *Committer) replayTo(end uint64, known store.HeadSlot, reaches uint64) (
 		head.Root = c.kind().Empty()
 	}
 	differs := headDiffers(known, mark.Size, mark.Root)
-	for commit, err := range c.store.Commits(mark.Size + 1) {
-		if damage := new(store.Damage); errors.As(err, &damage) {
+	for commit := range c.readAhead(mark.Size+1, end) {
+		if damage := new(store.Damage); errors.As(commit.err, &damage) {
 			return head, c.damaged(damage, reaches), nil
 		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, err)
-		}
-		if commit.Last() > end {
-			break
+		if commit.err != nil {
+			return nil, nil, fmt.Errorf("read the log behind size %d: %w", c.ledger.seq, commit.err)
 		}
 		loss, err := c.replay(commit)
 		if err != nil {
@@ -191,7 +187,7 @@ func (c *Committer) restore(mark store.Mark) error {
 		l.kept = tail.First
 	}
 	if l.window == 0 {
-		l.filter = newIdentityFilter(c.options.FilterBytes)
+		l.filter = newIdentityFilter(c.options.FilterBytes, c.options.CheckpointEntries)
 	}
 	c.ledger, c.cutAt = l, mark.Size
 	if err := c.checkEpoch(); err != nil {
@@ -215,7 +211,7 @@ func (c *Committer) storedTile(level uint8, index uint64) ([]byte, error) {
 // same; anything else means that the log or the rules are not what they were. An error means that
 // a look-up failed, so that nothing can be said of the log: a damaged state has asked by then to be
 // made again by the next start.
-func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
+func (c *Committer) replay(commit *readCommit) (*Loss, error) {
 	l := c.ledger
 	if commit.First != l.seq+1 {
 		return &Loss{First: l.seq + 1, Last: commit.First - 1, What: fmt.Sprintf(
@@ -224,11 +220,12 @@ func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 	groups := commit.Groups
 	l.alone = commit.Count == 1 && len(groups) == 0
 	defer func() { l.alone = false }()
-	if loss := checkRecords(commit); loss != nil {
-		return loss, nil
+	if commit.loss != nil {
+		return commit.loss, nil
 	}
+	r := new(Request)
 	for i := 0; i < commit.Count; {
-		r := Request{}
+		r.Reset()
 		last := commit.Count
 		if len(groups) > 0 {
 			last = int(groups[0].First - commit.First)
@@ -241,13 +238,13 @@ func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 		if last <= i || last > commit.Count {
 			return &Loss{What: fmt.Sprintf("the commit at sequence number %d has atomic groups outside its records", commit.First)}, nil
 		}
-		r.fill(c.kind(), commit, i, last)
-		c.take(&r)
+		r.fill(commit, i, last)
+		c.take(r)
 		if r.Err != nil {
 			return nil, r.Err
 		}
 		if int(r.Accepted) != last-i {
-			return &Loss{What: refusedAtReplay(&r, commit.First+uint64(i))}, nil
+			return &Loss{What: refusedAtReplay(r, commit.First+uint64(i))}, nil
 		}
 		i = last
 	}
@@ -259,7 +256,7 @@ func (c *Committer) replay(commit *store.Commit) (*Loss, error) {
 			l.seq, commit.Root, root)}, nil
 	}
 	c.open.commit.Root, c.open.commit.TimeMs = commit.Root, commit.TimeMs
-	c.noteRoot(commit)
+	c.noteRoot(&commit.Commit)
 	c.settleReplay()
 	return nil, nil
 }
@@ -289,16 +286,16 @@ func (c *Committer) settleReplay() {
 }
 
 // fill makes r a request of the records from i up to, not including, last.
-func (r *Request) fill(kind merkle.HashKind, commit *store.Commit, i, last int) {
+func (r *Request) fill(commit *readCommit, i, last int) {
 	start := uint32(0)
 	if i > 0 {
 		start = commit.Ends[i-1]
 	}
 	r.Records = commit.Records[start:commit.Ends[last-1]]
+	r.Leaves = commit.leaves[i:last]
 	for n, end := range commit.Ends[i:last] {
 		r.Ends = append(r.Ends, end-start)
 		r.Indexes = append(r.Indexes, uint32(n))
-		r.Leaves = append(r.Leaves, kind.Leaf(r.record(n)))
 	}
 }
 
