@@ -100,7 +100,7 @@ versitygw := "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 # a real object store, versitygw, under the tests of the archive, and takeovers over it
 objects ROUNDS="4": _versitygw
     VERSITYGW="$PWD/out/versitygw" go test ./archive/bucket -count 1 -timeout 5m -v -run '^TestObjects'
-    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^TestTakeOver'
+    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^Test(TakeOver|BodiesInObjectStore)'
 
 # take a ledger over so many times under load, the old writer killed, paused, partitioned or undisturbed, over a network that fails; TAKEOVER_SEED repeats a run
 takeover ROUNDS="100":

@@ -331,8 +331,8 @@ func TestBodiesTogether(t *testing.T) {
 			}
 		})
 	}
-	for refused.Load() < many-fetchesMax-waitersMax { // the others hold a turn or wait for one
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); refused.Load() < many-fetchesMax-waitersMax && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // the others hold a turn or wait for one
 	}
 	close(let)
 	readers.Wait()
