@@ -50,7 +50,7 @@ var imports = map[string][]string{
 	"testing/scale":                 {"sidecar", "wire/client", "wire"},
 	"tools/ledgerctl":               {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/bench", "tools/ledgerctl/chaos", "tools/ledgerctl/fleet", "tools/ledgerctl/intake", "tools/ledgerctl/monitor", "tools/ledgerctl/scrape", "tools/ledgerctl/screen", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/bench":         {"wire/client", "wire", "peercred/capability", "committer/merkle", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
-	"tools/ledgerctl/chaos":         {"wire/client", "wire/client/writers", "wire", "sidecar", "tools/ledgerctl/spawn"},
+	"tools/ledgerctl/chaos":         {"wire/client", "wire/client/writers", "wire", "sidecar", "tools/ledgerctl/scrape", "tools/ledgerctl/spawn"},
 	"tools/ledgerctl/fleet":         {"committer/merkle", "tools/ledgerctl/monitor"},
 	"tools/ledgerctl/intake":        {"wire"},
 	"tools/ledgerctl/liar":          {"committer/merkle", "tools/ledgerctl/monitor"},

@@ -184,6 +184,9 @@ func (c *Committer) Ready(lane uint32) wire.Reason {
 	return c.queue.ready(lane)
 }
 
+// SetQueueRequests changes Options.QueueRequests. What waits already is committed.
+func (c *Committer) SetQueueRequests(n int) { c.queue.setMax(n) }
+
 // Submit hands over a request and returns 0, or says at once why it does not:
 // busy, draining, safe_mode or disk_pressure. Requests submitted by one goroutine
 // in one lane are committed in that order; lanes are served in turn. It never blocks.

@@ -107,13 +107,13 @@ func (c *Committer) publish() {
 	for p := range c.toPublisher {
 		info = CommitInfo{
 			Entries: p.commit.Count, Bytes: len(p.commit.Records), QueuedNs: info.QueuedNs[:0],
-			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: p.syncedNs,
+			OpenedNs: p.openedNs, SealedNs: p.sealedNs, DurableNs: p.syncedNs, ReleasedNs: p.syncedNs,
 		}
 		refusal := wire.Reason(0)
 		if c.gate != nil {
 			refusal = c.gate.wait(p.size)
+			info.ReleasedNs = c.options.NowNs()
 		}
-		info.ReleasedNs = c.options.NowNs()
 		if refusal != 0 {
 			p.refuse(refusal)
 			c.passOn(p)

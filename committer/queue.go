@@ -8,7 +8,7 @@ import (
 
 // queue is what Submit fills and the committer empties, fair between lanes.
 //
-// Invariant: 0 <= lanes.Len() <= max.
+// Invariant: 0 <= lanes.Len() <= max, unless that was just lowered.
 type queue struct {
 	mu      sync.Mutex
 	lanes   Lanes[*Request]
@@ -48,7 +48,7 @@ func (q *queue) room(lane uint32) wire.Reason {
 	switch {
 	case q.closed:
 		return wire.ReasonDraining
-	case free == 0:
+	case free <= 0:
 		q.full++
 		return wire.ReasonBusy
 	case !Share(int64(q.lanes.LenOf(lane)), int64(free)):
@@ -56,6 +56,13 @@ func (q *queue) room(lane uint32) wire.Reason {
 		return wire.ReasonBusy
 	}
 	return 0
+}
+
+// setMax changes how many requests may wait. Those that do already stay.
+func (q *queue) setMax(requests int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.max = requests
 }
 
 // take returns the request whose turn it is, if there is one; ended says that there will

@@ -20,8 +20,8 @@ const requestBytes = 1 << 10
 //
 // A request passes through hold, enter, leave, passed and release, in this order.
 //
-// Invariant: bytes == Σ byUID <= bytesMax; waiting.Len() + pace.parked <= waitingMax;
-// while anyone waits in waiting, turns == 0.
+// Invariant: bytes == Σ byUID <= bytesMax; waiting.Len() + pace.parked <= waitingMax, unless
+// that was just lowered; while anyone waits in waiting, turns == 0.
 type admission struct {
 	mu                  sync.Mutex
 	turns               int // that are free
@@ -127,6 +127,13 @@ func (a *admission) handOut() {
 		a.turns--
 		next <- struct{}{}
 	}
+}
+
+// setWaitingMax changes how many requests may wait. Those that do already go on waiting.
+func (a *admission) setWaitingMax(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waitingMax = n
 }
 
 // wrote takes how long a commit took to become durable.

@@ -97,7 +97,7 @@ func (c *Config) readFile(name string, text []byte) error {
 	}
 	if at, ok := errors.AsType[*toml.DecodeError](err); ok {
 		row, column := at.Position()
-		return fmt.Errorf("read configuration: %s:%d:%d: %w\n%s", name, row, column, err, at.String())
+		return fmt.Errorf("read configuration: %s:%d:%d: %s\n%s", name, row, column, withoutTypes(err.Error()), withoutTypes(at.String()))
 	}
 	return fmt.Errorf("read configuration: %s: %w", name, err)
 }

@@ -2,8 +2,10 @@ package sidecar
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/rustyonions/ron-ledger/configs"
@@ -100,4 +102,23 @@ func (c *Config) ChangesTo(next *Config) (changes []Change) {
 func ParseConfig(text string) (*Config, error) {
 	c := new(Config)
 	return c, c.readFile("configuration", []byte(text))
+}
+
+// namesFile are the keys whose value is a file that a start reads and does not make.
+var namesFile = []string{
+	"https.cert_file", "https.key_file", "tls.client_ca", "archive.credentials", "keys.revocations",
+	"stream.nats.credentials", "stream.nats.ca_file", "stream.nats.cert_file", "stream.nats.key_file",
+}
+
+// MissingFiles returns the keys that name a file which is not there, each with the file.
+func (c *Config) MissingFiles() (missing []string) {
+	for _, k := range c.keys() {
+		if !slices.Contains(namesFile, k.name) || k.text() == "" {
+			continue
+		}
+		if _, err := os.Stat(k.text()); err != nil {
+			missing = append(missing, k.name+" = "+k.toml())
+		}
+	}
+	return missing
 }

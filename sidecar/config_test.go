@@ -95,6 +95,11 @@ func TestLoadRefuses(t *testing.T) {
 		{"unknown section", "[udp]\npath = \"x\"\n", nil, nil, []string{"test.toml:1:", "unknown key udp"}},
 		{"syntax", "name = \n", nil, nil, []string{"test.toml:1:"}},
 		{"wrong type", "[queues]\ncommit = \"many\"\n", nil, nil, []string{"test.toml:2:10"}},
+		{"a list of names", "[uds]\nallow_uids = [\"bob\"]\n", nil, nil, []string{"test.toml:2:15", "wanted is a whole number, and not what TOML calls string"}},
+		{"a number in place of a list", "[uds]\nallow_uids = 7\n", nil, nil, []string{"test.toml:2:14", "a list of whole numbers, such as [1000, 1001]"}},
+		{"text in place of a number", "[queues]\ncommit = true\n", nil, nil, []string{"test.toml:2:10", "wanted is a whole number, and not what TOML calls boolean"}},
+		{"a list in place of a duration", "[uds]\nidle_timeout = []\n", nil, nil, []string{"test.toml:2:16", "a duration, such as"}},
+		{"a value in place of a section", "uds = 7\n", nil, nil, []string{"test.toml:1:7", "wanted is a section"}},
 		{"duration without unit", "[uds]\nidle_timeout = \"5\"\n", nil, nil, []string{"test.toml:2:16", "250ms"}},
 		{"duration as a number", "[uds]\nidle_timeout = 5\n", nil, nil, []string{"uds.idle_timeout", "1s..168h"}},
 		{"no such file", "", []string{"RON_LEDGER_CONFIG=/no/such"}, nil, []string{"read configuration", "/no/such"}},
@@ -144,6 +149,9 @@ func TestLoadRefuses(t *testing.T) {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("the error does not say %q:\n%v", want, err)
 				}
+			}
+			if strings.Contains(err.Error(), "sidecar.") || strings.Contains(err.Error(), "uint32") {
+				t.Errorf("the error speaks of the program's types:\n%v", err)
 			}
 		})
 	}

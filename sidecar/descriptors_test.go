@@ -17,9 +17,13 @@ func TestShareDescriptors(t *testing.T) {
 		{name: "in proportion", limit: 124, used: 24, uds: 300, https: 100, wantUDS: 37, wantHTTPS: 13},
 		{name: "none left", limit: 20, used: 24, uds: 1024, https: 1024, wantUDS: 1, wantHTTPS: 1},
 	} {
-		uds, https := shareDescriptors(c.limit, c.used, c.uds, c.https)
+		d := descriptors{c.limit, c.used}
+		uds, https := d.share(c.uds, c.https)
 		if uds != c.wantUDS || https != c.wantHTTPS {
 			t.Errorf("%s: %d and %d connections, want %d and %d", c.name, uds, https, c.wantUDS, c.wantHTTPS)
+		}
+		if d.passing() > turnAwayMax || 4*d.passing() > d.free() {
+			t.Errorf("%s: %d peers may be told at a time why they are not served, of %d descriptors", c.name, d.passing(), d.free())
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"runtime/trace"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -30,43 +32,68 @@ const (
 // HOME/traces when a commit takes longer than trace.slow_commit: a file a minute at most, the
 // newest eight. A micronode writes none. It costs memory and some processor time all along.
 type flightRecorder struct {
-	slowNs   int64
-	dir      string // empty: no files
-	recorder *trace.FlightRecorder
-	slow     chan SlowRequest
-	sidecar  *Sidecar
+	slowNs  atomic.Int64 // 0: no commit is too slow
+	dir     string       // empty: no files
+	slow    chan SlowRequest
+	sidecar *Sidecar
+
+	mu       sync.Mutex
+	recorder *trace.FlightRecorder // nil: none runs
 }
 
 func newTraceRecorder() *trace.FlightRecorder {
 	return trace.NewFlightRecorder(trace.FlightRecorderConfig{MinAge: traceAge, MaxBytes: traceBytes})
 }
 
-// startFlightRecorder returns nil where no commit is too slow.
 func startFlightRecorder(s *Sidecar) *flightRecorder {
-	threshold := s.config.Trace.SlowCommit.Duration()
-	if threshold == 0 {
-		return nil
-	}
-	f := &flightRecorder{slowNs: int64(threshold), slow: make(chan SlowRequest, 1), sidecar: s}
+	f := &flightRecorder{slow: make(chan SlowRequest, 1), sidecar: s}
 	if s.home.durable {
 		f.dir = s.home.path(tracesFolder)
-		f.recorder = newTraceRecorder()
-		if err := f.recorder.Start(); err != nil { // the process is traced by someone else
-			s.log.Warn("slow commits are not traced", zap.Error(err))
-			f.recorder = nil
-		}
 	}
+	f.set(s.config.Trace.SlowCommit.Duration())
 	s.watchers.Go(f.run)
 	return f
 }
 
-// observe takes a commit. It never blocks: of commits that are slow at once, the first is told.
-func (f *flightRecorder) observe(info *committer.CommitInfo) {
+// set says from when on a commit is too slow; 0 is never, and then nothing is recorded.
+func (f *flightRecorder) set(threshold time.Duration) {
 	if f == nil {
 		return
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case threshold == 0 && f.recorder != nil:
+		f.recorder.Stop()
+		f.recorder = nil
+	case threshold > 0 && f.recorder == nil && f.dir != "":
+		recorder := newTraceRecorder()
+		if err := recorder.Start(); err != nil { // the process is traced by someone else
+			f.sidecar.log.Warn("slow commits are told, but not traced", zap.Error(err))
+			break
+		}
+		f.recorder = recorder
+	}
+	f.slowNs.Store(int64(threshold))
+}
+
+// running returns the recorder that runs; nil where there is none.
+func (f *flightRecorder) running() *trace.FlightRecorder {
+	if f == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.recorder
+}
+
+// observe takes a commit. It never blocks: of commits that are slow at once, the first is told.
+func (f *flightRecorder) observe(info *committer.CommitInfo) {
+	if f == nil || f.slowNs.Load() == 0 {
+		return
+	}
 	r, ok := slowRequest(info)
-	if !ok || r.Total <= f.slowNs {
+	if !ok || r.Total <= f.slowNs.Load() {
 		return
 	}
 	f.sidecar.metrics.slowCommits.Inc()
@@ -98,17 +125,18 @@ func (f *flightRecorder) tell(r *SlowRequest) {
 		zap.Uint64("connection", r.Connection), zap.Uint64("request", r.Request), zap.Uint32("uid", r.UID), zap.Int("commit_entries", r.Entries),
 		zap.Duration("total", time.Duration(r.Total)), zap.Duration("admission", time.Duration(r.Admission)), zap.Duration("check", time.Duration(r.Check)),
 		zap.Duration("queue", time.Duration(r.Queue)), zap.Duration("commit", time.Duration(r.Commit)), zap.Duration("sync", time.Duration(r.Sync)),
-		zap.Duration("answer", time.Duration(r.Answer)))
-	if f.recorder == nil || f.sidecar.disk.low.Load() {
+		zap.Duration("archive", time.Duration(r.Archive)), zap.Duration("answer", time.Duration(r.Answer)))
+	recorder := f.running()
+	if recorder == nil || f.sidecar.disk.low.Load() {
 		log.Warn("a commit was slow")
 		return
 	}
-	file, err := f.write()
+	file, err := f.write(recorder)
 	log.Warn("a commit was slow", zap.String("trace", file), zap.Error(err))
 }
 
 // write writes what the recorder holds to a file, and removes the oldest ones.
-func (f *flightRecorder) write() (path string, err error) {
+func (f *flightRecorder) write(recorder *trace.FlightRecorder) (path string, err error) {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return "", err
 	}
@@ -117,7 +145,7 @@ func (f *flightRecorder) write() (path string, err error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = f.recorder.WriteTo(file)
+	_, err = recorder.WriteTo(file)
 	return path, errors.Join(err, file.Close(), f.prune())
 }
 
@@ -134,10 +162,7 @@ func (f *flightRecorder) prune() error {
 // dump writes an execution trace: of what is still held and the time from now on, or of that
 // time alone where nothing is recorded all along.
 func (f *flightRecorder) dump(ctx context.Context, took time.Duration, w io.Writer) error {
-	var recorder *trace.FlightRecorder
-	if f != nil {
-		recorder = f.recorder
-	}
+	recorder := f.running()
 	if recorder == nil {
 		recorder = newTraceRecorder()
 		if err := recorder.Start(); err != nil {
@@ -161,8 +186,4 @@ func waitFor(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (f *flightRecorder) stop() {
-	if f != nil && f.recorder != nil {
-		f.recorder.Stop()
-	}
-}
+func (f *flightRecorder) stop() { f.set(0) }

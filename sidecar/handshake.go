@@ -49,6 +49,7 @@ func (ss *session) hello(id uint64, payload []byte) error {
 	}
 	welcome := ss.sidecar.welcome()
 	welcome.Version, welcome.Rights, welcome.Token = ss.version, words, handed
+	welcome.MaxInflight = uint32(cap(ss.slots))
 	ss.out.send(wire.FrameHeader{Type: wire.FrameWelcome, RequestID: id}, welcome.Append)
 	return nil
 }

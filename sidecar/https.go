@@ -55,10 +55,11 @@ func startHTTPS(s *Sidecar) (*httpsServer, error) {
 	}
 	log := s.log.Named("https")
 	h := &httpsServer{
-		listener:     &cappedListener{Listener: listener, max: int64(s.config.HTTPS.MaxConnections)},
+		listener:     &cappedListener{Listener: listener},
 		certificates: newCertificates(s.identity, log), clients: clients,
 		roots: s.roots, metrics: s.metrics, exposition: s.metrics.handler(), log: log,
 	}
+	h.listener.max.Store(int64(s.config.HTTPS.MaxConnections))
 	s.metrics.https = h
 	return h, h.serve(s.ctx, s.config.HTTPS.MaxWait.Duration())
 }
@@ -184,7 +185,7 @@ func (e handshakeErrors) Write(line []byte) (int, error) {
 // anything.
 type cappedListener struct {
 	net.Listener
-	max     int64
+	max     atomic.Int64
 	open    atomic.Int64
 	refused atomic.Uint64
 }
@@ -195,7 +196,7 @@ func (l *cappedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.open.Add(1) <= l.max {
+		if l.open.Add(1) <= l.max.Load() {
 			return &cappedConn{Conn: conn, listener: l}, nil
 		}
 		l.open.Add(-1)

@@ -21,7 +21,10 @@ func (h *home) keepFailure(now time.Time, why string) {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		_ = os.WriteFile(h.path(failureFile), fmt.Appendf(nil, "%d %s\n", now.Unix(), why), 0o600)
+		next := h.path(failureFile + ".next") // whole, or that before: nobody may have the time to write it again
+		if os.WriteFile(next, fmt.Appendf(nil, "%d %s\n", now.Unix(), why), 0o600) == nil {
+			_ = os.Rename(next, h.path(failureFile))
+		}
 	}()
 	select {
 	case <-written:

@@ -48,6 +48,27 @@ func TestLastFailureIsTold(t *testing.T) {
 	if got := told(); got != "0" {
 		t.Errorf("of a file that cannot be read it is %s", got)
 	}
+	h.keepFailure(time.Now(), "once")
+	writing := make(chan struct{})
+	go func() {
+		defer close(writing)
+		for range 200 {
+			h.keepFailure(time.Now(), "again and again")
+		}
+	}()
+	for ended := false; !ended; {
+		select {
+		case <-writing:
+			ended = true
+		default:
+		}
+		if h.lastFailure() == 0 {
+			t.Fatal("a process that ended while it wrote the file would have left none")
+		}
+	}
+	if err := os.Remove(h.path(failureFile)); err != nil {
+		t.Fatal(err)
+	}
 	(&home{dir: c.Home}).keepFailure(time.Now(), "a micronode keeps nothing")
 	(*home)(nil).keepFailure(time.Now(), "no home yet")
 	if h.lastFailure() != 0 {

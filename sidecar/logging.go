@@ -57,10 +57,15 @@ func answerFields(r *request) []zap.Field {
 			break // the first one
 		}
 	}
-	if judged := r.session.grant.Load(); judged != nil {
-		fields = append(fields, stampFields(judged.rights)...)
+	return append(fields, r.session.stamp()...)
+}
+
+// stamp names the token of the connection in the log, where it has one.
+func (ss *session) stamp() []zap.Field {
+	if judged := ss.grant.Load(); judged != nil {
+		return stampFields(judged.rights)
 	}
-	return fields
+	return nil
 }
 
 // logStart says in one line all that matters of a start.

@@ -52,7 +52,7 @@ func Main(ctx context.Context, args []string) (status int) {
 		}
 	}
 	stop() // a second signal ends the process at once
-	closing, cancel := context.WithTimeout(context.Background(), config.Shutdown.Timeout.Duration())
+	closing, cancel := context.WithTimeout(context.Background(), s.live().Shutdown.Timeout.Duration())
 	defer cancel()
 	if err := s.Close(closing); err != nil {
 		return failed(ExitFailure, err)

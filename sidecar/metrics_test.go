@@ -57,6 +57,44 @@ func TestMetricNames(t *testing.T) {
 	}
 }
 
+// specified are the metrics that the specification names, with their labels: they are not to be renamed with the golden list.
+var specified = strings.Fields(`ledger_commits_total ledger_commit_latency_seconds ledger_roots_published_total ledger_seq_gap_detected_total
+	ledger_safe_mode queue_depth{q} queue_capacity{q} busy_rejections_total{q} rejected_total{reason} auth_failures_total{peer}
+	tls_handshake_failures_total uds_denied_total wal_fsync_fail_total committer_batch_latency_seconds sequencer_batch_size
+	http_requests_total{method,route,status} http_request_duration_seconds{route} pebble_compaction_seconds{db} pebble_stall_seconds_total{db}
+	pebble_wal_fsync_seconds pebble_level_bytes{db,level} pebble_cache_bytes disk_free_bytes disk_reserve_bytes cert_not_after_seconds token_expiring`)
+
+// TestMetricsOfTheSpecification finds each of them in the golden list, and beside each value that has a limit the limit.
+func TestMetricsOfTheSpecification(t *testing.T) {
+	text, err := os.ReadFile("testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]bool{}
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		name := words[0]
+		if has[name] = true; len(words) > 2 {
+			has[name+"{"+words[2]+"}"] = true
+		}
+	}
+	for _, name := range specified {
+		if !has[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+	for value, limit := range map[string]string{
+		"queue_depth": "queue_capacity", "requests_in_flight_bytes": "requests_in_flight_bytes_max", "uds_connections": "uds_connections_max",
+		"https_connections": "https_connections_max", "ledger_accounts_cached": "ledger_accounts_cached_max",
+		"ledger_recent_identities": "ledger_recent_identities_max", "pebble_cache_bytes": "pebble_cache_bytes_max",
+		"pebble_memtable_bytes": "pebble_memtable_bytes_max", "disk_free_bytes": "disk_reserve_bytes",
+	} {
+		if !has[value] || !has[limit] {
+			t.Errorf("%s and its limit %s: %v, %v", value, limit, has[value], has[limit])
+		}
+	}
+}
+
 // metricLines returns a line for each metric of s that is ours: name, kind, labels.
 func metricLines(t *testing.T, s *Sidecar) (lines []string) {
 	t.Helper()

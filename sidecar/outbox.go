@@ -74,7 +74,7 @@ func (o *outbox) send(header wire.FrameHeader, fill func(dst []byte) []byte) boo
 func (o *outbox) fail(id uint64, fault wire.Fault, retryAfter time.Duration) {
 	o.session.sidecar.metrics.rejected(fault.Reason, 1)
 	if line := o.session.log.Check(zap.DebugLevel, "refused"); line != nil {
-		line.Write(zap.Uint64("request", id), zap.Stringer("reason", fault.Reason), zap.String("detail", fault.Detail))
+		line.Write(append(o.session.stamp(), zap.Uint64("request", id), zap.Stringer("reason", fault.Reason), zap.String("detail", fault.Detail))...)
 	}
 	e := wire.ErrorMessage{
 		Reason: fault.Reason, Offset: uint32(max(fault.Offset, 0)), Detail: fault.Detail,

@@ -25,7 +25,9 @@ const readFrameBytes = 48 << 10
 // startRead answers a read in a goroutine of its own, so that a long answer does
 // not keep the appends behind it waiting. Reads take slots like appends do.
 func (ss *session) startRead(kind wire.FrameType, id uint64, payload []byte) error {
-	if _, fault := ss.authorised(capability.OpRead, time.Now()); !fault.OK() {
+	began := time.Now()
+	rights, fault := ss.authorised(capability.OpRead, began)
+	if !fault.OK() {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
@@ -36,9 +38,12 @@ func (ss *session) startRead(kind wire.FrameType, id uint64, payload []byte) err
 	payload = bytes.Clone(payload) // the frame is gone when the goroutine reads it
 	ss.reads.Go(func() {
 		defer ss.readers.Add(-1)
-		fault := ss.answerRead(ss.ctx, kind, id, payload)
-		if !fault.OK() {
+		if fault := ss.answerRead(ss.ctx, kind, id, payload); !fault.OK() {
 			ss.out.fail(id, fault, 0)
+			return
+		}
+		if line := ss.log.Check(zap.DebugLevel, "read"); line != nil {
+			line.Write(append(stampFields(rights), zap.Uint64("request", id), zap.Stringer("what", kind), zap.Duration("took", time.Since(began)))...)
 		}
 	})
 	return nil

@@ -14,10 +14,12 @@ import (
 // reloadable are the keys that a running sidecar takes up when the configuration is read again: the
 // deadlines of a connection for those that come, the others for the next frame or connection.
 var reloadable = map[string]bool{
-	"log.level": true, "disk.reserve_bytes": true, "governance.reversals": true,
-	"uds.allow_uids": true, "uds.allow_gids": true, "uds.grant": true, "uds.max_connections_per_uid": true,
+	"log.level": true, "disk.reserve_bytes": true, "governance.reversals": true, "shutdown.timeout": true,
+	"uds.allow_uids": true, "uds.allow_gids": true, "uds.grant": true,
 	"uds.handshake_timeout": true, "uds.frame_timeout": true, "uds.idle_timeout": true, "uds.write_timeout": true,
-	"limits.decompress_ratio": true, "limits.max_entries_per_request": true,
+	"uds.max_connections": true, "uds.max_connections_per_uid": true, "uds.max_inflight": true, "https.max_connections": true,
+	"limits.decompress_ratio": true, "limits.max_entries_per_request": true, "queues.ingress": true, "queues.commit": true,
+	"scrub.bytes_per_second": true, "trace.slow_commit": true,
 }
 
 // configPoll is how often the file is looked at.
@@ -85,7 +87,6 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 		r.Error = err.Error()
 		return r
 	}
-	// What bounds the descriptors is of the start, and no change.
 	read.UDS.MaxConnections, read.HTTPS.MaxConnections = s.boundedConnections(read)
 	next := *s.live()
 	for _, change := range next.ChangesTo(read) {
@@ -95,14 +96,13 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 		}
 		r.Changed = append(r.Changed, change)
 		next.take(read, change.Key)
-		if change.Key == "log.level" {
+		if change.Key == "log.level" { // ledgerctl may have set another since
 			if level, err := zapcore.ParseLevel(read.Log.Level); err == nil {
 				s.level.SetLevel(level)
 			}
 		}
 	}
-	s.disk.reserve.Store(uint64(next.Disk.ReserveBytes))
-	s.inForce.Store(&next)
+	s.apply(&next)
 	s.restart.Store(&r.Restart)
 	if len(r.Changed)+len(r.Restart) > 0 {
 		s.log.Info("the configuration was read again", zap.Strings("changed", words(r.Changed)), zap.Strings("needs_restart", words(r.Restart)))
@@ -110,14 +110,17 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 	return r
 }
 
-// boundedConnections returns how many connections next allows where descriptors bound them as at the
-// start: where the file still says what it said then, what that was bounded to.
-func (s *Sidecar) boundedConnections(next *Config) (uds, https int) {
-	uds, https = next.UDS.MaxConnections, next.HTTPS.MaxConnections
-	if uds == s.askedConnections[0] && https == s.askedConnections[1] {
-		return s.config.UDS.MaxConnections, s.config.HTTPS.MaxConnections
+// apply puts a configuration in force, and hands its values to those who keep one.
+func (s *Sidecar) apply(c *Config) {
+	s.disk.reserve.Store(uint64(c.Disk.ReserveBytes))
+	s.https.listener.max.Store(int64(c.HTTPS.MaxConnections))
+	s.admission.setWaitingMax(c.Queues.Ingress)
+	s.committer.SetQueueRequests(c.Queues.Commit)
+	if s.scrub != nil {
+		s.scrub.rate.Store(int64(c.Scrub.BytesPerSecond))
 	}
-	return uds, https
+	s.flight.set(c.Trace.SlowCommit.Duration())
+	s.inForce.Store(c)
 }
 
 // take copies one key.

@@ -27,7 +27,7 @@ type scrubber struct {
 	lost       func(*committer.Loss)
 	room       func() bool // for a descriptor more for each table
 	interval   time.Duration
-	rate       float64 // bytes a second
+	rate       atomic.Int64 // bytes a second
 	log        *zap.Logger
 
 	bytes     atomic.Uint64
@@ -57,8 +57,9 @@ func startScrubber(s *Sidecar) *scrubber {
 	sc := &scrubber{
 		store: s.store, frontierAt: s.roots.prover.FrontierAt, lost: s.committer.EnterSafeMode, log: s.log.Named("scrub"),
 		room:     func() bool { return s.descriptorsFor(s.store.Metrics()) },
-		interval: s.config.Scrub.Interval.Duration(), rate: float64(s.config.Scrub.BytesPerSecond),
+		interval: s.config.Scrub.Interval.Duration(),
 	}
+	sc.rate.Store(int64(s.config.Scrub.BytesPerSecond))
 	ctx, cancel := context.WithCancel(context.Background())
 	sc.cancel = cancel
 	sc.ended.Go(func() { sc.run(ctx) })
@@ -147,7 +148,7 @@ func (sc *scrubber) scrubLog(read func(int) error) (wrong, err error) {
 // wait keeps to the rate: what was read since is paid for in pauses.
 func (sc *scrubber) wait(ctx context.Context, n int) error {
 	sc.bytes.Add(uint64(n))
-	sc.owed += time.Duration(float64(n) / sc.rate * float64(time.Second))
+	sc.owed += time.Duration(float64(n) / float64(sc.rate.Load()) * float64(time.Second))
 	if sc.owed < scrubPause {
 		return ctx.Err()
 	}

@@ -68,12 +68,14 @@ func scrubbed(t *testing.T, commits int, root func(seq uint64, root merkle.Hash)
 func same(_ uint64, root merkle.Hash) merkle.Hash { return root }
 
 // newScrubber returns one that collects what it finds.
-func newScrubber(s *store.Store, rate float64) (*scrubber, *[]committer.Loss) {
+func newScrubber(s *store.Store, rate int64) (*scrubber, *[]committer.Loss) {
 	losses := new([]committer.Loss)
-	return &scrubber{
-		store: s, log: zap.NewNop(), interval: time.Hour, rate: rate, room: func() bool { return true },
+	sc := &scrubber{
+		store: s, log: zap.NewNop(), interval: time.Hour, room: func() bool { return true },
 		lost: func(l *committer.Loss) { *losses = append(*losses, *l) },
-	}, losses
+	}
+	sc.rate.Store(rate)
+	return sc, losses
 }
 
 // TestScrub reads a sound home, and then one in which a byte was changed under the open databases:

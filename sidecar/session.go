@@ -52,7 +52,7 @@ func (s *Sidecar) serve(conn net.Conn, peer peercred.Cred, id uint64) {
 		sidecar: s, conn: conn, peer: peer, id: id,
 		log:   s.log.With(zap.Uint64("connection", id), zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID)),
 		in:    wire.NewFrameBuffer(int(s.config.Limits.MaxFrame)),
-		slots: make(chan struct{}, s.config.UDS.MaxInflight), turn: make(chan struct{}, 1),
+		slots: make(chan struct{}, s.live().UDS.MaxInflight), turn: make(chan struct{}, 1),
 	}
 	ss.ctx, ss.end = context.WithCancel(s.ctx)
 	ss.out = newOutbox(ss)

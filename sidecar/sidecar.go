@@ -33,12 +33,12 @@ type Sidecar struct {
 	log    *zap.Logger
 	level  zap.AtomicLevel // of log
 
-	inForce          atomic.Pointer[Config] // nil: config
-	configText       atomic.Pointer[[]byte] // of the file, as it was read last
-	reloading        sync.Mutex             // one at a time
-	loadAgain        func() (*Config, error)
-	restart          atomic.Pointer[[]Change] // read again, and not in force
-	askedConnections [2]int                   // uds and https, before descriptors bounded them
+	inForce     atomic.Pointer[Config] // nil: config
+	configText  atomic.Pointer[[]byte] // of the file, as it was read last
+	reloading   sync.Mutex             // one at a time
+	loadAgain   func() (*Config, error)
+	restart     atomic.Pointer[[]Change] // read again, and not in force
+	descriptors descriptors
 
 	started  time.Time
 	home     *home
@@ -64,8 +64,8 @@ type Sidecar struct {
 	syncing   *syncing  // nil: commits do not wait for it
 	snapshots snapshotter
 	slowest   slowest
-	flight    *flightRecorder // nil: nothing is slow (trace.slow_commit)
-	profiling atomic.Bool     // one profile or trace is taken at a time
+	flight    *flightRecorder
+	profiling atomic.Bool // one profile or trace is taken at a time
 
 	admission *admission
 	requests  *sync.Pool
@@ -77,6 +77,9 @@ type Sidecar struct {
 	accept   sync.WaitGroup
 	watchers sync.WaitGroup // end with ctx
 	sessions sessionTable
+
+	turnedAway chan struct{} // a place for each peer that is told why it is not served
+	failing    sync.Mutex    // held from a failure on to the end of the process
 }
 
 // Run starts a sidecar and serves until ctx ends; then it drains, for shutdown.timeout at
@@ -91,7 +94,7 @@ func Run(ctx context.Context, config *Config) error {
 		return err
 	}
 	<-ctx.Done()
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), config.Shutdown.Timeout.Duration())
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.live().Shutdown.Timeout.Duration())
 	defer cancel()
 	return s.Close(closing)
 }
@@ -273,12 +276,12 @@ func (s *Sidecar) acceptLoop() {
 		if err := s.policy().Check(peer); err != nil {
 			s.metrics.denied()
 			denied.warn(time.Now(), err)
-			turnAway(conn, wire.ReasonUnauth, err.Error())
+			s.turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
 		if why := s.sessions.admit(conn, peer, &s.live().UDS); why != "" {
 			s.metrics.denied()
-			turnAway(conn, wire.ReasonBusy, why)
+			s.turnAway(conn, wire.ReasonBusy, why)
 			continue
 		}
 		s.sessions.running.Go(func() {
@@ -300,20 +303,10 @@ func (s *Sidecar) policy() *peercred.Policy {
 
 const acceptPause = 10 * time.Millisecond
 
-// turnAwayTimeout bounds a write that cannot block, since nothing was written before: it
-// is long enough for a machine that is busy.
-const turnAwayTimeout = time.Second
-
-// turnAway tells a peer why it is not served. It does not wait for the peer.
-func turnAway(conn net.Conn, reason wire.Reason, detail string) {
-	m := wire.ErrorMessage{Reason: reason, Detail: detail}
-	_ = conn.SetWriteDeadline(time.Now().Add(turnAwayTimeout))
-	_, _ = conn.Write(appendFrame(nil, wire.FrameHeader{Type: wire.FrameError}, m.Append))
-	_ = conn.Close()
-}
-
-// fatal ends the process when the state of the log is unknown. It does not return.
+// fatal ends the process when the state of the log is unknown. It does not return. What fails then fails in several places
+// at once: the first one tells, and the others wait for the end.
 func (s *Sidecar) fatal(what string) {
+	s.failing.Lock()
 	if s.metrics != nil { // nil while the store opens
 		s.metrics.logFailed()
 	}
@@ -370,7 +363,7 @@ func (s *Sidecar) HTTPSAddr() string { return s.https.addr() }
 func (s *Sidecar) welcome() wire.Welcome {
 	head := s.committer.Head()
 	return wire.Welcome{
-		MaxFrame: uint32(s.config.Limits.MaxFrame), MaxInflight: uint32(s.config.UDS.MaxInflight),
+		MaxFrame:             uint32(s.config.Limits.MaxFrame),
 		MaxEntriesPerRequest: uint32(s.live().Limits.MaxEntriesPerRequest),
 		LogID:                s.logID, Epoch: s.epoch, Head: wire.Head{Size: head.Size, Root: head.Root, TimeMs: head.TimeMs},
 		ServerName: s.config.Name, HashName: s.hash.String(), Profile: s.config.Profile, VerifyKey: s.identity.VerifyKey,

@@ -40,6 +40,7 @@ type SlowRequest struct {
 	Queue      int64  `json:"queue_ns"`     // for the committer
 	Commit     int64  `json:"commit_ns"`    // to be decided, and for the commit before to be synced
 	Sync       int64  `json:"sync_ns"`      // of the log
+	Archive    int64  `json:"archive_ns"`   // for the archive, where commits wait for it (archive.mode = sync)
 	Answer     int64  `json:"answer_ns"`    // of all requests of the commit
 
 	publishedNs int64
@@ -56,7 +57,8 @@ func slowRequest(info *committer.CommitInfo) (r SlowRequest, ok bool) {
 	return SlowRequest{
 		Connection: o.Connection, Request: o.Request, UID: o.UID, Entries: info.Entries, Bytes: info.Bytes,
 		Total: info.PublishedNs - queued, Admission: o.AdmittedNs - queued, Check: o.CheckedNs - o.AdmittedNs, Queue: opened - o.CheckedNs,
-		Commit: info.SealedNs - opened, Sync: info.DurableNs - info.SealedNs, Answer: info.PublishedNs - info.DurableNs,
+		Commit: info.SealedNs - opened, Sync: info.DurableNs - info.SealedNs,
+		Archive: info.ReleasedNs - info.DurableNs, Answer: info.PublishedNs - info.ReleasedNs,
 		publishedNs: info.PublishedNs,
 	}, true
 }

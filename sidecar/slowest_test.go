@@ -18,7 +18,7 @@ func commitOf(publishedNs, total int64, request uint64) *committer.CommitInfo {
 	return &committer.CommitInfo{
 		Entries: 3, Bytes: 300, QueuedNs: []int64{queued + total/2, queued}, Oldest: 1,
 		Origin:   committer.Origin{Connection: 1, Request: request, UID: 7, AdmittedNs: queued + total/8, CheckedNs: queued + total/4},
-		OpenedNs: queued + total/4, SealedNs: queued + total/2, DurableNs: queued + total*3/4, PublishedNs: publishedNs,
+		OpenedNs: queued + total/4, SealedNs: queued + total/2, DurableNs: queued + total*3/4, ReleasedNs: queued + total*7/8, PublishedNs: publishedNs,
 	}
 }
 
@@ -44,7 +44,7 @@ func TestSlowestKeepsTheSlowest(t *testing.T) {
 		if r.Total != totals[i] {
 			t.Errorf("place %d took %d, want %d", i, r.Total, totals[i])
 		}
-		if sum := r.Admission + r.Check + r.Queue + r.Commit + r.Sync + r.Answer; sum != r.Total {
+		if sum := r.Admission + r.Check + r.Queue + r.Commit + r.Sync + r.Archive + r.Answer; sum != r.Total {
 			t.Errorf("the stations of %+v add up to %d", r, sum)
 		}
 	}
@@ -82,17 +82,15 @@ func TestSlowestAllocatesNothing(t *testing.T) {
 
 // TestSlowTracesAreBounded writes more traces than are kept.
 func TestSlowTracesAreBounded(t *testing.T) {
-	f := &flightRecorder{dir: filepath.Join(t.TempDir(), tracesFolder), recorder: newTraceRecorder()}
-	if err := f.recorder.Start(); err != nil {
-		t.Fatal(err)
-	}
+	f := &flightRecorder{dir: filepath.Join(t.TempDir(), tracesFolder)}
+	f.set(time.Second)
 	defer f.stop()
-	if !trace.IsEnabled() {
+	if f.set(time.Minute); f.running() == nil || !trace.IsEnabled() {
 		t.Fatal("nothing is recorded")
 	}
 	var newest string
 	for range tracesKept + 3 {
-		path, err := f.write()
+		path, err := f.write(f.running())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,5 +104,8 @@ func TestSlowTracesAreBounded(t *testing.T) {
 	text, err := os.ReadFile(newest)
 	if err != nil || len(text) < 16 || string(text[:3]) != "go " {
 		t.Errorf("%s is no trace: %.16q, %v", newest, text, err)
+	}
+	if f.set(0); f.running() != nil || trace.IsEnabled() {
+		t.Error("it is recorded on, though no commit is slow")
 	}
 }

@@ -83,7 +83,7 @@ func (s *Sidecar) Status() Status {
 	}
 	waits := s.admission.figures()
 	status.Waiting, status.WaitingCapacity = waits.waiting, waits.waitingMax
-	status.ConnectionsMax, status.ConnectionsByUID = s.config.UDS.MaxConnections, s.sessions.most()
+	status.ConnectionsMax, status.ConnectionsByUID = s.live().UDS.MaxConnections, s.sessions.most()
 	status.CertNotAfter, status.LogLevel = s.https.certificates.notAfter().Unix(), s.level.String()
 	if s.config.Profile == Macronode {
 		status.Disk = &DiskStatus{Free: s.disk.free.Load(), Total: s.disk.total.Load(), Reserve: s.disk.reserve.Load()}

@@ -86,6 +86,12 @@ func TestAlertThresholds(t *testing.T) {
 		"LedgerSyncSlow":       {"> 0.003", "15m", "warning"},
 		"LedgerStalls":         {"> 0.005", "5m", "warning"},
 		"LedgerDescriptors":    {"> 0.3", "10m", "warning"},
+		"LedgerDiskPressure":   {"disk_pressure == 1", "", "page"},
+		"LedgerDiskFilling":    {"disk_free_bytes < 2 * disk_reserve_bytes", "15m", "warning"},
+		"LedgerWriteFailed":    {"increase(wal_fsync_fail_total[5m]) > 0", "", "page"},
+
+		"LedgerCertificateExpiring": {"cert_not_after_seconds - time() < 14 * 86400", "1h", "warning"},
+		"LedgerCertificateEnding":   {"cert_not_after_seconds - time() < 2 * 86400", "", "page"},
 	} {
 		i := slices.IndexFunc(all, func(r rule) bool { return r.Alert == name })
 		if i < 0 {

@@ -133,8 +133,8 @@ func TestSecurity(t *testing.T) {
 				t.Errorf("%s: %s may gain privileges", o.name, c.Name)
 			case s.Capabilities == nil || !slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}) || len(s.Capabilities.Add) > 0:
 				t.Errorf("%s: %s keeps capabilities", o.name, c.Name)
-			case s.SeccompProfile == nil || s.SeccompProfile.Type == corev1.SeccompProfileTypeUnconfined:
-				t.Errorf("%s: %s has no seccomp profile", o.name, c.Name)
+			case s.SeccompProfile == nil || s.SeccompProfile.Type != corev1.SeccompProfileTypeRuntimeDefault:
+				t.Errorf("%s: %s has not the seccomp profile of the runtime", o.name, c.Name)
 			}
 			uids[*s.RunAsUser] = c.Name
 			if c.Resources.Limits.Memory().IsZero() {
@@ -155,8 +155,15 @@ func TestSecurity(t *testing.T) {
 	}
 }
 
-// A macronode has a volume of one pod that is kept; a micronode has none.
+// A macronode has a volume of one pod that is kept; a micronode has none. The socket lies in memory everywhere.
 func TestVolumes(t *testing.T) {
+	for _, o := range overlays(t) {
+		volumes := o.template(t).Spec.Volumes
+		i := slices.IndexFunc(volumes, func(v corev1.Volume) bool { return v.Name == "ron-ledger-socket" })
+		if i < 0 || volumes[i].EmptyDir == nil || volumes[i].EmptyDir.Medium != corev1.StorageMediumMemory || volumes[i].EmptyDir.SizeLimit.IsZero() {
+			t.Errorf("%s: the volume of the socket is none in memory with a limit: %v", o.name, volumes)
+		}
+	}
 	macro := render(t, "macronode")
 	set := get[appsv1.StatefulSet](t, macro, "StatefulSet/example")
 	if len(set.Spec.VolumeClaimTemplates) != 1 || !slices.Equal(set.Spec.VolumeClaimTemplates[0].Spec.AccessModes, []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}) {

@@ -190,8 +190,8 @@ func TestPod(t *testing.T) {
 	if said, err := p.as(stranger, p.programs+"/ledgerctl", "health", "--live"); err == nil || !strings.Contains(said, "permission denied") {
 		t.Errorf("a stranger gets in: %v: %s", err, said)
 	}
-	if text := p.metrics(ledger); !regexp.MustCompile(`(?m)^process_open_fds [1-9]`).MatchString(text) || !strings.Contains(text, "\nmemory_limit_bytes 7.80140544e+08\n") {
-		t.Errorf("metrics of the process are missing:\n%s", text)
+	if text := p.metrics(ledger); !regexp.MustCompile(`(?m)^process_open_fds [1-9]`).MatchString(text) || !strings.Contains(text, "\nmemory_limit_bytes 7.80140544e+08\n") || !strings.Contains(text, "\ngo_gc_gomemlimit_bytes 7.80140544e+08\n") {
+		t.Errorf("metrics of the process are missing, or its soft memory limit is not the container's less the cache:\n%s", text)
 	}
 	if err := application.stop(); err != nil {
 		t.Errorf("the application ends with %v: %s", err, application.said())

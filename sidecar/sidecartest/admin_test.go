@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -35,9 +36,23 @@ func TestAdminister(t *testing.T) {
 		t.Errorf("the level is %q", level)
 	}
 	run("transfer", "bank", "acct/a", "5")
-	for _, want := range []string{`"administered"`, `"command":"log_level"`, `"message":"answered"`, `"capability":"`, `"kid":"`, `"first":2,"last":2`} {
+	if _, exit := p.CLI("transfer", "acct/a", "bank", "6"); exit == 0 { // rejected
+		t.Error("6 of 5 were transferred")
+	}
+	run("roots")
+	token := `"capability":"[0-9a-f]{32}","kid":"[0-9a-f]{16}"`
+	for _, want := range []string{
+		`"message":"administered".*"command":"log_level"`,
+		`"message":"connected","connection":\d+,"uid":\d+,"pid":\d+,"gid":\d+`,
+		`"message":"hello","connection":\d+.*` + token + `.*"client":"ledgerctl.*"rights":\[`,
+		`"message":"answered","connection":\d+.*"request":\d+,"first":2,"last":2,"size":2.*` + token,
+		`"message":"answered".*"not_new":1,"reason":"insufficient_funds","detail":".+",` + token,
+		`"message":"read",.*` + token + `,"request":\d+,"what":"ROOTS"`,
+		`"message":"disconnected".*"why":`,
+	} {
+		line := regexp.MustCompile(want)
 		// A line is written behind the answer, and reaches the test through a pipe.
-		for deadline := time.Now().Add(time.Minute); !strings.Contains(p.Output(), want); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !line.MatchString(p.Output()); time.Sleep(time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("the log has no %s:\n%s", want, p.Output())
 			}

@@ -57,17 +57,30 @@ func TestConfigReload(t *testing.T) {
 		t.Fatal("three entries are refused where five may come")
 	}
 
-	write("[limits]\nmax_entries_per_request = 2\n[queues]\ncommit = 7\n")
+	write("[limits]\nmax_entries_per_request = 2\n[queues]\ncommit = 7\n[uds]\nmax_connections = 3\nmax_inflight = 2\nhandshake_timeout = \"1m\"\n[store]\ncache_bytes = \"8MiB\"\n")
 	hangUp()
 	waitUntil(t, "two entries a request, on a live connection", func() bool { return !takesThree() })
-	waitUntil(t, "the change in the log", says(`"needs_restart":["queues.commit: 1000 to 7"]`))
+	waitUntil(t, "the change in the log", says(`"needs_restart":["store.cache_bytes: 24MiB to 8MiB"]`))
 	if text, exit := p.CLI("status", "--json"); exit != 0 {
 		t.Errorf("status: exit status %d", exit)
 	} else {
 		var status sidecar.Status
-		if err := json.Unmarshal([]byte(text), &status); err != nil || !slices.Equal(status.RestartNeeded, []string{"queues.commit"}) || status.QueueCapacity != 1000 {
-			t.Errorf("restart needed for %v, the queue takes %d, %v", status.RestartNeeded, status.QueueCapacity, err)
+		if err := json.Unmarshal([]byte(text), &status); err != nil || !slices.Equal(status.RestartNeeded, []string{"store.cache_bytes"}) || status.QueueCapacity != 7 || status.ConnectionsMax != 3 {
+			t.Errorf("restart needed for %v, the queue takes %d, there may be %d connections, %v", status.RestartNeeded, status.QueueCapacity, status.ConnectionsMax, err)
 		}
+	}
+	second := DialRaw(t, p.Socket)
+	second.Send(HelloFrame(tokenIn(t, home)))
+	var welcome wire.Welcome
+	if h, payload := second.Receive(); h.Type != wire.FrameWelcome || !welcome.Decode(payload).OK() || welcome.MaxInflight != 2 {
+		t.Errorf("a new connection is greeted with %s, and may have %d requests in flight", h.Type, welcome.MaxInflight)
+	}
+	DialRaw(t, p.Socket)
+	if m := DialRaw(t, p.Socket).ReceiveError(); m.Reason != wire.ReasonBusy || !strings.Contains(m.Detail, "uds.max_connections") {
+		t.Errorf("a fourth connection is refused with %s: %q", m.Reason, m.Detail)
+	}
+	if err := second.Close(); err != nil {
+		t.Fatal(err)
 	}
 
 	write("[limits]\nmax_entries_per_request = many\n")

@@ -18,9 +18,13 @@ import (
 	"github.com/rustyonions/ron-ledger/tools/ledgerctl/chaos"
 )
 
+// chaosEnabled is the variable that has to be true for chaos to do anything.
+const chaosEnabled = "RON_LEDGER_CHAOS_ENABLED"
+
 const chaosHelp = `Chaos does evil to a sidecar and says what came of it. It attacks a sidecar that it starts
 itself, in a home below --dir that is removed again, and never another: no flag and no
-variable names one. RON_LEDGER_* variables do not reach it.
+variable names one. RON_LEDGER_* variables do not reach it. Yet it takes processor, memory and
+disk beside whatever runs here, so it is refused unless RON_LEDGER_CHAOS_ENABLED is true.
 
   kill        SIGKILL at random moments, and a start behind each
   disk-fill   the disk goes below its reserve, and has room again
@@ -44,7 +48,7 @@ func (a *app) chaosCommand() *cobra.Command {
 	o := chaos.Options{Duration: 10 * time.Second, Within: 10 * time.Second}
 	cmd := &cobra.Command{
 		Use: "chaos " + strings.Join(chaos.Attacks(), "|"), Short: "attack a sidecar of its own, and judge how it stood it", Long: chaosHelp,
-		Example: "  ledgerctl chaos kill --dir /tmp\n  ledgerctl chaos tls-storm --resume --dir /tmp --duration 30s --json",
+		Example: "  RON_LEDGER_CHAOS_ENABLED=true ledgerctl chaos kill --dir /tmp\n  RON_LEDGER_CHAOS_ENABLED=true ledgerctl chaos tls-storm --resume --dir /tmp --duration 30s --json",
 		Args:    exactly(1), ValidArgs: chaos.Attacks(),
 	}
 	f := cmd.Flags()
@@ -90,6 +94,8 @@ func chaosInNamespace(ctx context.Context, args []string) (status int, err error
 // checkChaos refuses what is not asked for clearly, and all that could name another sidecar.
 func (a *app) checkChaos(o *chaos.Options) error {
 	switch {
+	case a.env(chaosEnabled) != "true":
+		return usagef("chaos takes processor, memory and disk beside whatever runs here: set %s=true where it may", chaosEnabled)
 	case !slices.Contains(chaos.Attacks(), o.Attack):
 		return usagef("there is no attack %q: %s", o.Attack, strings.Join(chaos.Attacks(), ", "))
 	case a.home != "" || a.socket != "" || a.tokenFile != "":

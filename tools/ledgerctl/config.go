@@ -89,7 +89,8 @@ func (a *app) configCheckCommand() *cobra.Command {
 		Use: "check FILE", Short: "read a configuration as ron-ledgerd would, and say what it changes",
 		Long: `Check reads the file, with the environment over it, as ron-ledgerd does at its start, and
 prints the keys that differ from the defaults. What is wrong is named with its line, and the
-exit status is then 1. Nothing is started.`,
+exit status is then 1. Files that it names and that are not here are told, and no fault: it may
+be meant for another machine. Nothing is started.`,
 		Example: "  ledgerctl config check /etc/ron-ledger.toml",
 		Args:    exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -102,8 +103,11 @@ exit status is then 1. Nothing is started.`,
 				return printJSON(a.stdout, changes)
 			}
 			return a.printing(func(w *bufio.Writer) error {
-				fmt.Fprintf(w, "%s is good: profile %s, %d keys differ from its defaults\n", args[0], c.Profile, len(changes))
+				fmt.Fprintf(w, "%s is good: profile %s, keys that differ from its defaults: %d\n", args[0], c.Profile, len(changes))
 				printChanges(w, changes)
+				for _, missing := range c.MissingFiles() {
+					fmt.Fprintf(w, "not on this machine: %s\n", missing)
+				}
 				return nil
 			})
 		},

@@ -165,7 +165,7 @@ func (s *topSampler) sample(ctx context.Context, every time.Duration) error {
 // measure adds a sample to every line.
 func (s *topSampler) measure(m scrape.Metrics, seconds float64) {
 	t := &s.screen
-	rate := func(name string) float64 { return max(m.Total(name)-s.before.Total(name), 0) / seconds }
+	rate := func(name string) float64 { return max(m.Sum(name)-s.before.Sum(name), 0) / seconds }
 	t.Entries.Add(rate("ledger_entries_total"))
 	t.Commits.Add(rate("ledger_commits_total"))
 	t.Roots.Add(rate("http_requests_total"))

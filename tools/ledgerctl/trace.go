@@ -27,9 +27,10 @@ func (a *app) traceSlowCommand() *cobra.Command {
 		Long: `Slow prints the slowest appends of the last ten to twenty minutes, of each commit the one
 that waited longest, with the time in each station:
 
-  admission  for its turn to be checked      commit  to be decided, and for the commit before
-  check      token and leaf hashes           sync    of the log
-  queue      for the committer               answer  to all requests of the commit
+  admission  for its turn to be checked      sync     of the log
+  check      token and leaf hashes           archive  where commits wait for it (archive.mode)
+  queue      for the committer               answer   to all requests of the commit
+  commit     to be decided, and for the commit before to be synced
 
 Connection and request are the numbers that the log has at level debug. The token needs the
 right to administer.`,
@@ -60,13 +61,13 @@ func printSlow(w *bufio.Writer, list []sidecar.SlowRequest) error {
 		_, err := fmt.Fprintln(w, "nothing was appended lately")
 		return err
 	}
-	fmt.Fprintf(w, "%-24s %10s %8s %6s %7s %10s %9s %9s %9s %9s %9s %9s\n",
-		"answered", "connection", "request", "uid", "entries", "total", "admission", "check", "queue", "commit", "sync", "answer")
+	fmt.Fprintf(w, "%-24s %10s %8s %6s %7s %10s %9s %9s %9s %9s %9s %9s %9s\n",
+		"answered", "connection", "request", "uid", "entries", "total", "admission", "check", "queue", "commit", "sync", "archive", "answer")
 	word := func(ns int64) string { return time.Duration(ns).Round(time.Microsecond).String() }
 	for i := range list {
 		r := &list[i]
-		fmt.Fprintf(w, "%-24s %10d %8d %6d %7d %10s %9s %9s %9s %9s %9s %9s\n", timeWord(r.TimeMs), r.Connection, r.Request, r.UID, r.Entries,
-			word(r.Total), word(r.Admission), word(r.Check), word(r.Queue), word(r.Commit), word(r.Sync), word(r.Answer))
+		fmt.Fprintf(w, "%-24s %10d %8d %6d %7d %10s %9s %9s %9s %9s %9s %9s %9s\n", timeWord(r.TimeMs), r.Connection, r.Request, r.UID, r.Entries,
+			word(r.Total), word(r.Admission), word(r.Check), word(r.Queue), word(r.Commit), word(r.Sync), word(r.Archive), word(r.Answer))
 	}
 	return nil
 }

@@ -246,6 +246,6 @@ func (r *Result) readMetrics(m [2]scrape.Metrics, seconds float64) {
 		ms := p99 * 1e3
 		r.FsyncP99Ms = &ms
 	}
-	stalled := (m[1].Total(metricStall) - m[0].Total(metricStall)) / seconds
+	stalled := (m[1].Sum(metricStall) - m[0].Sum(metricStall)) / seconds
 	r.StalledShare = &stalled
 }

@@ -199,12 +199,3 @@ func TestEnvironmentDoesNotReachIt(t *testing.T) {
 		t.Error("RON_LEDGER_SOCKET is handed on")
 	}
 }
-
-func TestReading(t *testing.T) {
-	m := parseReading("# HELP a b\n# TYPE a counter\na 1\nq{x=\"1\"} 2\nq{x=\"2\"} 3.5\nqq 7\nh_bucket{le=\"+Inf\"} 4\nbad\n")
-	for series, want := range map[string]float64{"a": 1, "q": 5.5, `q{x="2"}`: 3.5, `h_bucket{le="+Inf"}`: 4, "bad": 0} {
-		if got := m.sum(series); got != want {
-			t.Errorf("%s is %v, want %v", series, got, want)
-		}
-	}
-}

@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -31,12 +32,12 @@ func diskFill() attack {
 		config: fillConfig(0),
 		moved: []expectation{
 			{metric: "disk_pressure", alert: "LedgerDiskPressure", want: "is 1 and then 0 again",
-				value: func(m reading) float64 { return m.sum("disk_pressure") },
+				value: func(m scrape.Metrics) float64 { return m.Sum("disk_pressure") },
 				moved: func(_, furthest, after float64) bool { return furthest == 1 && after == 0 }},
 			{metric: "disk_reserve_bytes/disk_free_bytes", alert: "LedgerDiskFilling", want: "goes beyond 0.5",
-				value: func(m reading) float64 { return m.sum("disk_reserve_bytes") / max(m.sum("disk_free_bytes"), 1) },
+				value: func(m scrape.Metrics) float64 { return m.Sum("disk_reserve_bytes") / max(m.Sum("disk_free_bytes"), 1) },
 				moved: func(_, furthest, _ float64) bool { return furthest > 0.5 }},
-			rises("", `rejected_total{reason="disk_pressure"}`),
+			rises("", "rejected_total", "reason", "disk_pressure"),
 		},
 	}
 }

@@ -4,11 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
@@ -17,50 +16,26 @@ import (
 type expectation struct {
 	metric string // as it is named in the report
 	alert  string // empty: none looks at it alone
-	value  func(reading) float64
+	value  func(scrape.Metrics) float64
 	want   string // in words
 	moved  func(before, furthest, after float64) bool
 }
 
-// rises is a counter, or several, that has to count something.
-func rises(alert, series string) expectation {
-	return expectation{series, alert, func(m reading) float64 { return m.sum(series) }, "rises",
+// rises is a counter that has to count something: in all, or of one value of its label.
+func rises(alert, name string, label ...string) expectation {
+	series := name
+	if len(label) > 0 {
+		series = fmt.Sprintf("%s{%s=%q}", name, label[0], label[1])
+	}
+	return expectation{series, alert, func(m scrape.Metrics) float64 { return m.Sum(name, label...) }, "rises",
 		func(before, furthest, _ float64) bool { return furthest > before }}
 }
 
 // passes is a share of one gauge in another that has to go beyond a threshold and come back.
-func passes(alert, series, of string, threshold float64) expectation {
-	return expectation{series + "/" + of, alert, func(m reading) float64 { return m.sum(series) / max(m.sum(of), 1) },
+func passes(alert, name, of string, threshold float64) expectation {
+	return expectation{name + "/" + of, alert, func(m scrape.Metrics) float64 { return m.Sum(name) / max(m.Sum(of), 1) },
 		fmt.Sprintf("goes beyond %g and comes back", threshold),
 		func(_, furthest, after float64) bool { return furthest > threshold && after <= threshold }}
-}
-
-// reading is what the metrics said once: values by series, as Prometheus writes them.
-type reading map[string]float64
-
-// sum adds up the series that begin so: a name, or a name with all its labels.
-func (m reading) sum(series string) (total float64) {
-	for name, value := range m {
-		if name == series || strings.HasPrefix(name, series+"{") {
-			total += value
-		}
-	}
-	return total
-}
-
-// parseReading reads the text format. A line that is none is left out: what has to be there is asked for.
-func parseReading(text string) reading {
-	m := reading{}
-	for line := range strings.Lines(text) {
-		at := strings.LastIndexByte(strings.TrimSuffix(line, "\n"), ' ')
-		if at < 0 || line[0] == '#' {
-			continue
-		}
-		if value, err := strconv.ParseFloat(strings.TrimSpace(line[at+1:]), 64); err == nil {
-			m[line[:at]] = value
-		}
-	}
-	return m
 }
 
 const (
@@ -83,7 +58,7 @@ func newFigures(o client.Options, wanted []expectation) *figures {
 }
 
 // look reads the metrics once.
-func (f *figures) look(ctx context.Context) (reading, error) {
+func (f *figures) look(ctx context.Context) (scrape.Metrics, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
@@ -99,7 +74,7 @@ func (f *figures) look(ctx context.Context) (reading, error) {
 	if err := f.connection.Admin(ctx, &wire.Admin{Command: wire.AdminMetrics}, &text); err != nil {
 		return nil, err
 	}
-	return parseReading(text.String()), nil
+	return scrape.Parse(&text)
 }
 
 // begin reads what is there before the attack.
@@ -124,7 +99,7 @@ func (f *figures) watch(ctx context.Context) {
 	}
 }
 
-func (f *figures) note(m reading) {
+func (f *figures) note(m scrape.Metrics) {
 	for i, e := range f.wanted {
 		f.furthest[i] = max(f.furthest[i], e.value(m))
 	}

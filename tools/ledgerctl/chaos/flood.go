@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 	"github.com/rustyonions/ron-ledger/wire"
 	"github.com/rustyonions/ron-ledger/wire/client/writers"
 )
@@ -27,8 +28,8 @@ func flood() attack {
 		moved: []expectation{
 			rises("LedgerBusy", "busy_rejections_total"),
 			{metric: "queue_depth/queue_capacity", alert: "LedgerQueueFull", want: "rises",
-				value: func(m reading) float64 {
-					return max(m.sum(`queue_depth{q="commit"}`)/floodCommit, m.sum(`queue_depth{q="ingress"}`)/floodIngress)
+				value: func(m scrape.Metrics) float64 {
+					return max(m.Sum("queue_depth", "q", "commit")/floodCommit, m.Sum("queue_depth", "q", "ingress")/floodIngress)
 				},
 				moved: func(before, furthest, _ float64) bool { return furthest > before }},
 		},

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 )
 
 // Moments of a kill: so long the sidecar has served before it comes.
@@ -19,7 +21,7 @@ func kill() attack {
 		config: "[checkpoint]\ninterval_entries = 2048\n", // checkpoints are met as well
 		moved: []expectation{{
 			metric: "process_start_time_seconds", alert: "LedgerRestarts", want: "changes",
-			value: func(m reading) float64 { return m.sum("process_start_time_seconds") },
+			value: func(m scrape.Metrics) float64 { return m.Sum("process_start_time_seconds") },
 			moved: func(before, _, after float64) bool { return after > before },
 		}},
 	}

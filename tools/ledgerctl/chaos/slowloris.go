@@ -36,7 +36,7 @@ func slowloris() attack {
 			lorisMax, lorisTimeout),
 		moved: []expectation{
 			passes("LedgerConnectionsFull", "uds_connections", "uds_connections_max", 0.8),
-			rises("", `rejected_total{reason="timeout"}`),
+			rises("", "rejected_total", "reason", "timeout"),
 		},
 	}
 }

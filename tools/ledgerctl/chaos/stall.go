@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"syscall"
 	"time"
+
+	"github.com/rustyonions/ron-ledger/tools/ledgerctl/scrape"
 )
 
 const (
@@ -13,7 +15,7 @@ const (
 	stallMost  = 800 * time.Millisecond
 	stallPause = 200 * time.Millisecond
 
-	slowBucket = "0.15" // seconds: the threshold of LedgerCommitVerySlow, and a bucket of the histogram
+	slowBucket = 0.15 // seconds: the threshold of LedgerCommitVerySlow, and a bucket of the histogram
 )
 
 // stall holds the whole process with SIGSTOP, as a frozen control group, a machine that is moved or a disk that hangs
@@ -22,10 +24,8 @@ func stall() attack {
 	return attack{
 		name: "stall", do: doStall,
 		moved: []expectation{{
-			metric: "ledger_commit_latency_seconds above " + slowBucket, alert: "LedgerCommitVerySlow", want: "rises",
-			value: func(m reading) float64 {
-				return m.sum("ledger_commit_latency_seconds_count") - m.sum(`ledger_commit_latency_seconds_bucket{le="`+slowBucket+`"}`)
-			},
+			metric: fmt.Sprint("ledger_commit_latency_seconds above ", slowBucket), alert: "LedgerCommitVerySlow", want: "rises",
+			value: func(m scrape.Metrics) float64 { return m.Above("ledger_commit_latency_seconds", slowBucket) },
 			moved: func(before, _, after float64) bool { return after > before },
 		}},
 	}

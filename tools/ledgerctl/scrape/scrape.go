@@ -94,12 +94,29 @@ func Parse(text io.Reader) (Metrics, error) {
 	return m, nil
 }
 
-// Total adds up a counter over its labels.
-func (m Metrics) Total(name string) (total float64) {
+// Sum adds up a counter or gauge: in all, or what has one value of a label.
+func (m Metrics) Sum(name string, label ...string) (total float64) {
 	for _, metric := range m[name].GetMetric() {
-		total += metric.GetCounter().GetValue()
+		if len(label) == 0 || slices.ContainsFunc(metric.GetLabel(), func(l *dto.LabelPair) bool {
+			return l.GetName() == label[0] && l.GetValue() == label[1]
+		}) {
+			total += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+		}
 	}
 	return total
+}
+
+// Above counts what a histogram has above the upper bound of one of its buckets.
+func (m Metrics) Above(name string, upper float64) (count float64) {
+	for _, metric := range m[name].GetMetric() {
+		h := metric.GetHistogram()
+		for _, b := range h.GetBucket() {
+			if b.GetUpperBound() == upper {
+				count += float64(h.GetSampleCount() - b.GetCumulativeCount())
+			}
+		}
+	}
+	return count
 }
 
 // Bucket counts what is at or below an upper bound.

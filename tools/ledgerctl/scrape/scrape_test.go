@@ -35,7 +35,29 @@ pebble_stall_seconds_total{db="state"} 2
 	if got := Quantile(0.5, before.Buckets(Fsync, before)); !math.IsNaN(got) {
 		t.Errorf("median of nothing is %v", got)
 	}
-	if got := after.Total("pebble_stall_seconds_total"); got != 3 {
+	if got := after.Sum("pebble_stall_seconds_total"); got != 3 {
 		t.Errorf("stalled %v, want 3", got)
+	}
+}
+
+func TestMetricsSumAndAbove(t *testing.T) {
+	m, err := Parse(strings.NewReader("# TYPE c counter\nc 1\n# TYPE q gauge\nq{x=\"1\"} 2\nq{x=\"2\"} 3.5\n# TYPE qq gauge\nqq 7\n" +
+		"# TYPE h histogram\nh_bucket{le=\"0.15\"} 4\nh_bucket{le=\"0.3\"} 6\nh_bucket{le=\"+Inf\"} 9\nh_sum 2\nh_count 9\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		what      string
+		got, want float64
+	}{
+		{"c", m.Sum("c"), 1}, {"q", m.Sum("q"), 5.5}, {"q of 2", m.Sum("q", "x", "2"), 3.5}, {"q of 3", m.Sum("q", "x", "3"), 0}, {"none", m.Sum("no"), 0},
+		{"h above 0.15", m.Above("h", 0.15), 5}, {"h above 0.3", m.Above("h", 0.3), 3}, {"h above what is no bound", m.Above("h", 0.2), 0},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s is %v, want %v", row.what, row.got, row.want)
+		}
+	}
+	if _, err := Parse(strings.NewReader("bad\n")); err == nil {
+		t.Error("what is no metric is read")
 	}
 }
