@@ -45,10 +45,8 @@ func (f folder) lastPlace(ctx context.Context, from, to uint64) (at slot, some b
 		}
 		for _, name := range names {
 			place, ok := parseSlot(name)
-			if !ok {
-				continue
-			}
-			if some = true; place.first > to {
+			some = some || ok
+			if !isSegment(name) || place.first > to {
 				return at, some, nil
 			}
 			if at.compare(place) < 0 {
