@@ -29,13 +29,17 @@ import (
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// tampering is a store that flips a bit of one object whenever it is read.
+// tampering is a store that flips a bit of one object whenever it is read, or is away.
 type tampering struct {
 	next http.Handler
 	name atomic.Pointer[string] // of the object; nil: of none
+	away atomic.Bool
 }
 
 func (h *tampering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if h.away.Load() {
+		panic(http.ErrAbortHandler)
+	}
 	name := h.name.Load()
 	if name == nil || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, "/"+*name) {
 		h.next.ServeHTTP(w, r)
@@ -55,7 +59,6 @@ type bodiesRun struct {
 	t       *testing.T
 	rng     *rand.Rand
 	store   *tampering
-	way     *way
 	config  *sidecar.Config
 	sidecar *sidecar.Sidecar
 	client  *client.Client
@@ -197,11 +200,12 @@ func TestBodiesInObjectStore(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	b := &bodiesRun{t: t, rng: rand.New(rand.NewPCG(seed, seed)), store: &tampering{next: objectStore(t)}, config: sidecar.Defaults(sidecar.Macronode)}
-	b.way = newWay(t, b.store, 0)
+	server := httptest.NewServer(b.store)
+	t.Cleanup(server.Close)
 	c, dir := b.config, ShortDir(t)
 	c.Home, c.HTTPS.Addr, c.Log.Level, c.Governance.Reversals = filepath.Join(dir, "home"), "127.0.0.1:0", "error", "require-capability"
 	c.Archive.Credentials, c.Archive.Mode = filepath.Join(dir, "key"), "sync" // a segment for each request
-	c.Archive.URL = fmt.Sprintf("s3://%s/bodies?endpoint=%s&timeout=20s", fakes3.Bucket, b.way.endpoint)
+	c.Archive.URL = fmt.Sprintf("s3://%s/bodies?endpoint=%s&timeout=20s", fakes3.Bucket, server.URL)
 	key := "aws_access_key_id = " + fakes3.GatewayKeyID + "\naws_secret_access_key = " + fakes3.GatewaySecret + "\n"
 	if err := os.WriteFile(c.Archive.Credentials, []byte(key), 0o600); err != nil {
 		t.Fatal(err)
@@ -224,7 +228,7 @@ func TestBodiesInObjectStore(t *testing.T) {
 		}
 		return r.RetryAfter
 	}
-	b.way.cut.Store(true)
+	b.store.away.Store(true)
 	err := b.read(1, 10)
 	if again := refused("the archive is away", wire.ReasonBusy, "archive unavailable, try again", err); again == 0 {
 		t.Error("it does not say when to try again")
@@ -241,7 +245,7 @@ func TestBodiesInObjectStore(t *testing.T) {
 	if _, err := b.verify(); err == nil || errors.As(err, &finding) || !strings.Contains(err.Error(), "archive unavailable, try again") {
 		t.Errorf("verified while the archive is away: %v", err)
 	}
-	b.way.cut.Store(false)
+	b.store.away.Store(false)
 
 	name := b.segmentOf(600)
 	b.store.name.Store(&name)
