@@ -91,6 +91,9 @@ func printStatus(line func(name, format string, args ...any), s *sidecar.Status,
 	for _, lost := range s.Lost {
 		line("lost", "entries %d to %d: see ledgerctl recover", lost.First, lost.Last)
 	}
+	if f := s.Failure; f != nil {
+		line("failure", "it stopped itself %s ago (status 70): %s", ago(now.Sub(time.UnixMilli(f.TimeMs))), f.Why)
+	}
 	line("ledger", "%s, %s, %s", s.Name, s.Profile, s.Hash)
 	line("log id", "%s, epoch %d", s.LogID, s.Epoch)
 	if s.RootMs == 0 {

@@ -17,6 +17,7 @@ func TestStatusIsReadAtAGlance(t *testing.T) {
 	degraded, lost, small := sound, sound, sound
 	degraded.Degraded, degraded.RestartNeeded = "archive: full", []string{"store.cache_bytes"}
 	degraded.Archive, degraded.Snapshot = &sidecar.ArchiveStatus{Size: 50, LagEntries: 20, LagS: 90}, &sidecar.SnapshotStatus{TimeMs: now.Add(-72 * time.Hour).UnixMilli(), Size: 40, Bytes: 1536}
+	lost.Failure = &sidecar.Failure{TimeMs: now.Add(-5 * time.Minute).UnixMilli(), Why: "append to the log: no space left on device"}
 	lost.Ready, lost.Degraded, lost.Lost = false, "safe_mode: the log ends at 70", []sidecar.Span{{First: 71, Last: 80}}
 	small.Profile, small.Disk, small.Oldest = sidecar.Micronode, nil, 9
 	for name, row := range map[string]struct {
@@ -26,8 +27,9 @@ func TestStatusIsReadAtAGlance(t *testing.T) {
 		"sound": {sound, []string{"ready       yes\n", "70 entries, the last 3s ago", "at 60, 10 behind", "commit 1 of 1000, admission 2 of 2000", "connections 3 of 4",
 			"3.0 GiB free of 10.0 GiB, reserve 256.0 MiB", "until 2026-01-12, in 10 days", "up 2h1m", "archive     none", "snapshot    none"}, []string{"lost", "restart", "oldest"}},
 		"degraded": {degraded, []string{"ready       yes, but archive: full", "at 50, 20 entries and 1m30s behind", "at 40, 3 days ago, 1.5 KiB", "restart     for store.cache_bytes"}, nil},
-		"lost":     {lost, []string{"ready       NO: safe_mode: the log ends at 70", "lost        entries 71 to 80: see ledgerctl recover"}, nil},
-		"small":    {small, []string{"oldest      entry 9"}, []string{"disk", "archive", "snapshot"}},
+		"lost": {lost, []string{"ready       NO: safe_mode: the log ends at 70", "lost        entries 71 to 80: see ledgerctl recover",
+			"failure     it stopped itself 5m0s ago (status 70): append to the log: no space left on device\n"}, nil},
+		"small": {small, []string{"oldest      entry 9"}, []string{"disk", "archive", "snapshot"}},
 	} {
 		var b strings.Builder
 		printStatus(func(name, format string, args ...any) {
