@@ -98,13 +98,21 @@ restore ENTRIES="1000000":
 versitygw := "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 
 # a real object store, versitygw, under the tests of the archive, and takeovers over it
-objects ROUNDS="4": _versitygw
+objects ROUNDS="8": _versitygw
     VERSITYGW="$PWD/out/versitygw" go test ./archive/bucket -count 1 -timeout 5m -v -run '^TestObjects'
-    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^TestTakeOver'
+    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^TestTakeOver$'
 
-# take a ledger over so many times under load, the old writer killed, paused, partitioned or undisturbed, over a network that fails; TAKEOVER_SEED repeats a run
-takeover ROUNDS="100":
-    TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 120m -v -run '^TestTakeOver$'
+# take a ledger over so many times under load, over versitygw and a network that fails: sync and async by turns, the old writer killed, paused, partitioned or undisturbed; the rounds from FIRST on of SEED
+takeover ROUNDS="100" FIRST="0" SEED=env("TAKEOVER_SEED", "1"): _versitygw
+    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} TAKEOVER_FIRST={{FIRST}} TAKEOVER_SEED={{SEED}} go test ./sidecar/sidecartest -count 1 -timeout 120m -v -run '^TestTakeOver$'
+
+# take the object store away for so long under load, in async and in sync: what goes on, what is told, how far memory grows
+outage DURATION="10m": _versitygw
+    VERSITYGW="$PWD/out/versitygw" OUTAGE={{DURATION}} go test ./sidecar/sidecartest -count 1 -timeout 60m -v -run '^TestOutage$'
+
+# take a ledger of so many entries over from its archive: from the newest snapshot there and the segments behind it, and from the segments alone
+adopt ENTRIES="1000000":
+    ADOPT_ENTRIES={{ENTRIES}} go test ./sidecar/sidecartest -count 1 -timeout 60m -v -run '^TestAdoptFromSnapshot$'
 
 _versitygw:
     @mkdir -p out; [ -x out/versitygw ] || { GOBIN="$PWD/out" GOFLAGS=-mod=mod go install {{versitygw}}; }

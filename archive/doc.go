@@ -15,6 +15,8 @@
 //	LOGID/segment-00000000000000000001              the commits from that sequence number on
 //	LOGID/segment-00000000000000004097              …
 //	LOGID/segment-00000000000000004201.…0002        … of the second term
+//	LOGID/snapshot-00000000000000004200.…0001       the index of a snapshot at that size, made in that term
+//	LOGID/part-00000000000000004200.…0001.CLAIM.000001   a part of it
 //
 // Of the place it is asked that an object is there whole or not at all, that of two who create
 // one name one fails, and that an object is replaced only by who has seen it as it is.
@@ -100,6 +102,24 @@
 // segments tell the same: each carries a signed checkpoint. A writer that starts takes
 // what it finds behind the head over, once it has compared it with the log.
 //
+// # A snapshot
+//
+// Where to begin instead of at the first segment: the file of ledgerctl snapshot, cut into parts of 16 MiB, and
+// an index, which is put when all parts are there; without it they are nothing. The index is a signed note
+// like the head, over these lines:
+//
+//	ron-ledger archived snapshot v1
+//	ORIGIN
+//	term TERM            in which it was made
+//	size SIZE
+//	root ROOT            base64
+//	bytes BYTES          of all parts
+//	parts COUNT CLAIM    CLAIM: 8 bytes, hex, drawn for each attempt
+//	BYTES BLAKE3         of each part
+//
+// It counts where the segments have its root at its size, in that term or one before. No segment goes because of it:
+// they are the log, and what a snapshot cannot give they can.
+//
 // # Rules
 //
 //   - A writer MUST NOT add a segment unless its first record follows the last one that
@@ -110,6 +130,7 @@
 //   - A writer that finds a higher term than its own MUST NOT ship anything again.
 //   - Two writers MUST NOT share a term: it is the one's that put its fence, or, of the first,
 //     the one's that began the archive.
+//   - A writer MUST NOT put the index of a snapshot before its parts and the segments up to its size are there.
 //   - A reader hands out no commit of a segment whose checksum, place or root before
 //     and after does not fit.
 package archive

@@ -101,22 +101,31 @@ func (e *errTaken) Error() string {
 
 func (e *errTaken) Unwrap() error { return store.ErrObjectChanged }
 
-// create makes a segment. One that is there with the same bytes is as good: the answer to an
-// earlier attempt was lost. With others it is *errTaken.
-func (f folder) create(ctx context.Context, at slot, b []byte) error {
-	name := at.name()
-	_, err := f.objects.Put(ctx, f.key(name), b, "")
+// createOnce makes an object. One that is there with the same bytes is as good: the answer to an earlier
+// attempt was lost. Another one, of at most limit bytes, is store.ErrObjectChanged, and returned.
+func (f folder) createOnce(ctx context.Context, name string, b []byte, limit int64) (other []byte, err error) {
+	_, err = f.objects.Put(ctx, f.key(name), b, "")
 	if !errors.Is(err, store.ErrObjectChanged) {
-		return err
+		return nil, err
 	}
-	there, _, readErr := f.objects.Read(ctx, f.key(name), segmentBytesMax)
+	there, _, readErr := f.objects.Read(ctx, f.key(name), limit)
 	switch {
 	case readErr != nil: // or it is not there at all, whatever the store says
-		return errors.Join(err, readErr)
+		return nil, errors.Join(err, readErr)
 	case bytes.Equal(there, b):
-		return nil
+		return nil, nil
 	}
-	s, readErr := decodeSegment(name, there)
+	return there, err
+}
+
+// create makes a segment. Where another one has its place it is *errTaken.
+func (f folder) create(ctx context.Context, at slot, b []byte) error {
+	name := at.name()
+	other, err := f.createOnce(ctx, name, b, segmentBytesMax)
+	if other == nil {
+		return err
+	}
+	s, readErr := decodeSegment(name, other)
 	if readErr != nil {
 		return fmt.Errorf("%s: %w", f.path(name), errors.Join(err, readErr))
 	}

@@ -55,7 +55,7 @@ func (r *Reader) open(ctx context.Context, id [16]byte) error {
 		return err
 	}
 	if len(r.slots) == 0 {
-		return fmt.Errorf("%s holds no segment", r.folder.path(""))
+		return r.openEmpty(ctx, head, signed != nil, id)
 	}
 	if r.last, err = r.folder.segment(ctx, r.slots[len(r.slots)-1], r.key); err != nil {
 		return err
@@ -70,6 +70,28 @@ func (r *Reader) open(ctx context.Context, id [16]byte) error {
 	r.head = *head
 	r.head.Origin = note.Origin
 	r.advance(r.last)
+	return r.follow(ctx)
+}
+
+// ErrNothing means that a folder is no archive: there is neither a head nor a segment. Its writer has not got
+// as far as to make one.
+var ErrNothing = errors.New("there is neither a head nor a segment")
+
+// openEmpty opens the archive of a log that has no entry yet: all that is to be known is in the head. Such a
+// log is of the ledger's first epoch, since a later one begins behind the one before.
+func (r *Reader) openEmpty(ctx context.Context, head *Head, stored bool, id [16]byte) error {
+	if !stored {
+		return fmt.Errorf("%s: %w", r.folder.path(""), ErrNothing)
+	}
+	_, logID, kind, err := merkle.ParseOrigin(head.Origin)
+	if err == nil && (logID != id || head.Size != 0 || head.Root != kind.Empty()) {
+		err = fmt.Errorf("it is of log %x with %d entries, and there is no segment", logID, head.Size)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.folder.path(headName), err)
+	}
+	r.head = *head
+	r.last = &Segment{LogID: id, Genesis: id, Hash: kind, Before: kind.Empty(), Root: kind.Empty(), Term: head.Term}
 	return r.follow(ctx)
 }
 

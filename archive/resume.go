@@ -28,7 +28,7 @@ func (w *Writer) open(ctx context.Context, tail store.Tail) error {
 		return err
 	}
 	if head.Term > w.options.Term {
-		return w.fenced(head.Term)
+		return w.fenced(head.Term, endOf(chain, w.options.Term))
 	}
 	if err := w.compare(head, tail); err != nil {
 		return err
@@ -124,7 +124,7 @@ func (w *Writer) adopt(ctx context.Context, at slot, tail store.Tail) error {
 		return fmt.Errorf("%s: %w", w.folder.path(at.name()), err)
 	}
 	if s.Term > w.options.Term {
-		return w.fenced(s.Term)
+		return w.fenced(s.Term, head.Size)
 	}
 	if s.Last > tail.Size {
 		return &AheadError{Path: w.folder.path(""), Size: tail.Size, Archived: s.Last}

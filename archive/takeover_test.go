@@ -55,8 +55,8 @@ func TestTakeOver(t *testing.T) {
 		l.append(1)
 		for range 3 {
 			fenced := new(FencedError)
-			if err := w.Ship(t.Context()); !errors.As(err, &fenced) || fenced.Now != want {
-				t.Fatalf("the writer of term %d: %v", want-1, err)
+			if err := w.Ship(t.Context()); !errors.As(err, &fenced) || fenced.Now != want || fenced.Ended != shipped || fenced.Size != l.frontier.Size() {
+				t.Fatalf("the writer of term %d, of which %d of %d were shipped: %v", want-1, shipped, l.frontier.Size(), err)
 			}
 		}
 		l.check(fsys.CrashClone(0, 1), shipped)
@@ -76,9 +76,111 @@ func TestTakeOver(t *testing.T) {
 	l.mustShip(l.heir(empty, 9)) // another place for the archive: it begins in the term that is held
 	l.check(empty, l.frontier.Size())
 	var fenced *FencedError
-	if err := l.writer(empty).Ship(t.Context()); !errors.As(err, &fenced) {
+	if err := l.writer(empty).Ship(t.Context()); !errors.As(err, &fenced) || fenced.Ended != 0 {
 		t.Fatalf("the first writer ships to the new place: %v", err)
 	}
+}
+
+// TestFencedSays: whenever a writer finds out that it is fenced, it says behind which entry the ledger goes on.
+func TestFencedSays(t *testing.T) {
+	l, fsys := newSource(t), store.Memory()
+	w := l.writer(fsys)
+	l.append(3)
+	l.mustShip(w)
+	ended := l.frontier.Size()
+	for term := uint64(2); term < 5; term++ {
+		r, err := l.reader(fsys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.takeOver(r)
+		l.append(1)
+		if term == 3 { // who held term 2 has shipped nothing
+			continue
+		}
+		l.mustShip(l.heir(fsys, term)) // and with it the head
+		for name, err := range map[string]error{
+			"at its next segment": w.Ship(t.Context()), "at its head": w.fencedBy(t.Context(), term), "at a start": l.writer(fsys).Ship(t.Context()),
+		} {
+			if fenced := new(FencedError); !errors.As(err, &fenced) || fenced.Ended != ended || fenced.Size != l.frontier.Size() {
+				t.Errorf("%s in term %d: %v", name, term, err)
+			}
+		}
+	}
+}
+
+// TestHeadOfAnother: who was taken over leaves the head alone that the new writer has stored, and finds out by it.
+func TestHeadOfAnother(t *testing.T) {
+	l, fsys := newSource(t), store.Memory()
+	w := l.writer(fsys)
+	l.append(1)
+	l.mustShip(w)
+	w.options.LazyHead = true
+	l.append(1)
+	l.mustShip(w)
+	r, err := l.reader(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.takeOver(r)
+	l.append(1)
+	heir := l.heir(fsys, 2)
+	l.mustShip(heir)
+	if err, fenced := w.Settle(t.Context()), new(FencedError); !errors.As(err, &fenced) {
+		t.Errorf("the old writer stores its head: %v", err)
+	}
+	if head, err := openHead(l.object(heir, headName), l.verifier); err != nil || head.Term != 2 || head.Size != l.frontier.Size() {
+		t.Errorf("the head is %+v: %v", head, err)
+	}
+}
+
+// TestLeavingSync: a writer that leaves sync while another takes over is seen to have left, or finds the fence.
+func TestLeavingSync(t *testing.T) {
+	for _, first := range []string{"head", "fence"} {
+		t.Run(first, func(t *testing.T) {
+			l, fsys := newSource(t), store.Memory()
+			w := l.writer(fsys)
+			w.options.Sync = true
+			l.append(2)
+			l.mustShip(w)
+			r, err := l.reader(fsys)
+			if err != nil || !r.Head().Sync {
+				t.Fatalf("%+v: %v", r.Head(), err)
+			}
+			leaving := l.writer(fsys)
+			if first == "head" {
+				l.mustShip(leaving)
+			}
+			l.takeOver(r)
+			if first == "head" && r.Head().Sync {
+				t.Error("who takes over does not know that sync was left")
+			}
+			if err, fenced := leaving.Confirm(t.Context()), new(FencedError); !errors.As(err, &fenced) {
+				t.Errorf("the writer goes on in its term: %v", err)
+			}
+		})
+	}
+}
+
+// TestTwoTakeOver: of two who take over at the same moment, seeing the same, each has a term of its own.
+func TestTwoTakeOver(t *testing.T) {
+	l, fsys := newSource(t), store.Memory()
+	l.append(1)
+	l.mustShip(l.writer(fsys))
+	one, err1 := l.reader(fsys)
+	other, err2 := l.reader(fsys)
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := l.takeOver(one), l.takeOver(other); first != 2 || second != 3 {
+		t.Fatalf("their terms are %d and %d", first, second)
+	}
+	l.append(1)
+	if err, fenced := l.heir(fsys, 2).Ship(t.Context()), new(FencedError); !errors.As(err, &fenced) {
+		t.Fatalf("the first of them ships: %v", err)
+	}
+	l.mustShip(l.heir(fsys, 3))
+	l.check(fsys, l.frontier.Size())
 }
 
 // TestTakeOverRace has several take the log over at once while its writers ship: terms are

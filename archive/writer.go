@@ -50,6 +50,7 @@ type Writer struct {
 	sync     bool // as the stored head says
 	raw      []byte
 	target   int // a segment ends behind the commit with which it has so many bytes
+	part     int // bytes of a part of a snapshot
 
 	mu   sync.Mutex
 	head Head
@@ -75,18 +76,6 @@ func (e *AheadError) Error() string {
 	return fmt.Sprintf("the archive %s has root %v at size %d, the log has %v: this is another log", e.Path, e.Root, e.Archived, e.Here)
 }
 
-// FencedError says that another sidecar has taken the ledger over: nothing of it may be booked here
-// any more.
-type FencedError struct {
-	Path      string
-	Term, Now uint64 // that the ledger holds here, and that in force
-}
-
-func (e *FencedError) Error() string {
-	return fmt.Sprintf("%s: another sidecar has taken this ledger over in term %d, and this one holds term %d: "+
-		"nothing that is booked here would count; stop this sidecar, and keep its home until the other is verified", e.Path, e.Now, e.Term)
-}
-
 // NewWriter returns a writer. It touches nothing before Ship.
 func NewWriter(o WriterOptions) (*Writer, error) {
 	_, id, kind, err := merkle.ParseOrigin(o.Signer.Name())
@@ -94,7 +83,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
 	o.Term = max(o.Term, firstTerm)
-	return &Writer{options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), target: segmentRawTarget}, nil
+	return &Writer{options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), target: segmentRawTarget, part: snapshotPartBytes}, nil
 }
 
 // Archived returns what the archive holds, as of the last Ship that found out; zero before.
@@ -151,6 +140,16 @@ func (w *Writer) Settle(ctx context.Context) error {
 	return err
 }
 
+// Confirm asks the archive whether the place of the next segment is still free, so that the term is the writer's yet:
+// nothing tells before something is shipped. It is for a log that is archived whole.
+func (w *Writer) Confirm(ctx context.Context) error {
+	w.opened = false
+	if err := w.Ship(ctx); err != nil {
+		return err
+	}
+	return w.Settle(ctx)
+}
+
 // ship makes the next segment.
 func (w *Writer) ship(ctx context.Context, head Head) error {
 	s := &Segment{
@@ -186,17 +185,13 @@ func (w *Writer) put(ctx context.Context, s *Segment, raw []byte) error {
 	}
 	err = w.folder.create(ctx, s.at, object)
 	if taken := new(errTaken); errors.As(err, &taken) && taken.segment.Term > w.options.Term {
-		return w.fenced(taken.segment.Term)
+		return w.fenced(taken.segment.Term, s.First-1)
 	}
 	if err != nil {
 		return err
 	}
 	w.advance(s)
 	return nil
-}
-
-func (w *Writer) fenced(now uint64) error {
-	return &FencedError{Path: w.folder.path(""), Term: w.options.Term, Now: now}
 }
 
 // seal signs the end of a segment and returns the object.
@@ -230,7 +225,7 @@ func (w *Writer) advance(s *Segment) {
 
 // settle is Settle. Where another head was stored meanwhile it says whose.
 func (w *Writer) settle(ctx context.Context) error {
-	if w.lag == 0 && w.sync == w.options.Sync {
+	if w.lag == 0 && w.sync == w.options.Sync && w.version != "" { // one of an empty log is stored, too
 		return nil
 	}
 	head := w.Archived()
@@ -246,7 +241,7 @@ func (w *Writer) settle(ctx context.Context) error {
 			return errors.Join(err, readErr)
 		}
 		if other, openErr := openHead(there, w.options.Verifier); openErr == nil && other.Term > w.options.Term {
-			return w.fenced(other.Term)
+			return w.fencedBy(ctx, other.Term)
 		}
 		if bytes.Equal(there, signed) { // the answer to an earlier attempt was lost
 			version, err = now, nil

@@ -36,7 +36,9 @@ type adoption struct {
 	home    *home
 	key     ed25519.PrivateKey
 	reader  *archive.Reader
+	signed  note.Verifier // by the node key
 	from    *copied
+	pruned  bool // what is in the home begins behind the first entry
 }
 
 // adopt does nothing where the home has a ledger already: that one goes on, or finds that it was
@@ -139,13 +141,16 @@ func (a *adoption) find(ctx context.Context) error {
 	logs, succeeded := map[[16]byte]*archive.Reader{}, map[[16]byte]bool{}
 	for _, id := range ids {
 		r, err := archive.OpenReader(ctx, a.objects, id, nil)
+		if errors.Is(err, archive.ErrNothing) { // one that was never begun is none
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		logs[id] = r
 	}
 	for id, r := range logs {
-		if _, there := logs[r.Successor()]; there { // one that was named and never began is none
+		if _, there := logs[r.Successor()]; there {
 			succeeded[id] = true
 		}
 	}
@@ -178,11 +183,11 @@ func (a *adoption) find(ctx context.Context) error {
 // take opens the log with its signatures checked by the node key.
 func (a *adoption) take(ctx context.Context, id [16]byte, unchecked *archive.Reader) error {
 	origin := merkle.Origin(a.config.Name, id, unchecked.Hash())
-	key, err := merkle.NewVerifier(origin, a.key.Public().(ed25519.PublicKey))
-	if err != nil {
+	var err error
+	if a.signed, err = merkle.NewVerifier(origin, a.key.Public().(ed25519.PublicKey)); err != nil {
 		return err
 	}
-	if a.reader, err = archive.OpenReader(ctx, a.objects, id, key); err != nil {
+	if a.reader, err = archive.OpenReader(ctx, a.objects, id, a.signed); err != nil {
 		return fmt.Errorf("the log is not one of this name (%s) and node key: %w", a.config.Name, err)
 	}
 	a.from = &copied{logID: id, kept: 1, note: a.reader.Last()}
@@ -203,24 +208,21 @@ func (a *adoption) build(ctx context.Context, dir string) error {
 	}
 	began, size := time.Now(), a.from.signed.Size
 	a.log.Info("restoring the ledger", zap.String("log_id", hex.EncodeToString(a.from.logID[:])), zap.Uint64("size", size))
-	options := store.Options{Dir: dir, LogID: a.reader.Genesis(), Hash: uint8(a.reader.Hash())}
-	watched := new(RestoreOptions).watched(ctx, a.reader.Commits(ctx, 1), size)
-	if err := store.Import(options, watched); err != nil {
+	if err := a.bring(ctx, dir, size); err != nil {
 		return err
 	}
 	report := RestoreReport{}
 	if err := replay(ctx, store.Options{Dir: dir}, a.from, &report); err != nil {
 		return err
 	}
-	successor := [16]byte{}
-	if !a.reader.Head().Sync {
-		rand.Read(successor[:])
-	}
 	signer, err := merkle.NewSigner(a.from.signed.Origin, a.key)
 	if err != nil {
 		return err
 	}
-	term, err := a.takeOver(ctx, signer, successor)
+	term, successor, err := a.takeOver(ctx, signer)
+	if err == nil && successor != [16]byte{} && a.pruned {
+		err = errors.New("the old writer has left archive.mode = sync meanwhile, and a new epoch cannot begin on a pruned snapshot: start again")
+	}
 	if err != nil {
 		return err
 	}
@@ -241,17 +243,26 @@ func (a *adoption) build(ctx context.Context, dir string) error {
 // it cannot be told, and one more does no harm.
 const takeOverAttempts = 5
 
-func (a *adoption) takeOver(ctx context.Context, signer note.Signer, successor [16]byte) (term uint64, err error) {
+// takeOver ends the term. Where the old writer may have acknowledged what it had not archived, the ledger goes on under
+// the log id successor.
+func (a *adoption) takeOver(ctx context.Context, signer note.Signer) (term uint64, successor [16]byte, err error) {
 	for range takeOverAttempts {
-		if term, err = a.reader.TakeOver(ctx, signer, successor); err == nil {
-			return term, nil
+		if successor == [16]byte{} && !a.reader.Head().Sync {
+			rand.Read(successor[:])
+		}
+		term, err = a.reader.TakeOver(ctx, signer, successor)
+		switch {
+		case err == nil && (successor != [16]byte{} || a.reader.Head().Sync):
+			return term, successor, nil
+		case err == nil:
+			err = errors.New("its writer has left archive.mode = sync meanwhile")
 		}
 		a.log.Warn("the archive could not be taken over: again", zap.Error(err))
 		if err := waitFor(ctx, jittered(syncRetry)); err != nil {
-			return 0, err
+			return 0, successor, err
 		}
 	}
-	return 0, err
+	return 0, successor, err
 }
 
 // addTail adds what the old writer has shipped since the import, and judges it.
@@ -259,19 +270,7 @@ func (a *adoption) addTail(ctx context.Context, dir string, size uint64, report 
 	if a.from.signed.Size == size {
 		return a.from.ends(size, a.reader.Head().Root)
 	}
-	s, err := store.Open(store.Options{Dir: dir, Fatal: stopUnknown})
-	if err != nil {
-		return err
-	}
-	for c, err := range a.reader.Commits(ctx, size+1) {
-		if err == nil {
-			err = s.Append(c)
-		}
-		if err != nil {
-			return errors.Join(err, s.Close())
-		}
-	}
-	if err := s.Close(); err != nil {
+	if err := store.Extend(store.Options{Dir: dir}, a.reader.Commits(ctx, size+1)); err != nil {
 		return err
 	}
 	return replay(ctx, store.Options{Dir: dir}, a.from, report)

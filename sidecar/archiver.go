@@ -27,6 +27,7 @@ type archiver struct {
 	place    string
 	sync     *syncing // nil: commits do not wait for the archive
 	interval time.Duration
+	nudge    chan struct{} // asks to ship before interval is over
 	writer   *archive.Writer
 	head     func() *committer.Head
 	lost     func(*committer.Loss)
@@ -57,7 +58,7 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
 	a := &archiver{
-		place: config.place(), interval: config.Interval.Duration(), head: s.committer.Head, requests: s.metrics.archive,
+		place: config.place(), interval: config.Interval.Duration(), nudge: make(chan struct{}, 1), head: s.committer.Head, requests: s.metrics.archive,
 		keep: uint64(s.config.Retention.Keep), retain: s.committer.Retain, lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), sync: s.syncing,
 	}
 	objects, err := openArchive(a.place, config.Credentials, a.requests.observe)
@@ -93,6 +94,10 @@ func (a *archiver) start(starting context.Context) error {
 		if err := a.catchUp(starting); err != nil {
 			return err
 		}
+		// Who takes over meanwhile and has not seen that sync is left has put its fence before.
+		if err := a.writer.Confirm(starting); err != nil {
+			return fmt.Errorf("leave archive.mode = sync: %w", err)
+		}
 		if err := a.hold(heldTerm{term: a.held.term}); err != nil {
 			return err
 		}
@@ -100,7 +105,7 @@ func (a *archiver) start(starting context.Context) error {
 	if a.sync == nil {
 		a.running.Go(func() {
 			a.ship(ctx)
-			poll(ctx, a.interval, nil, func() { a.ship(ctx) })
+			poll(ctx, a.interval, a.nudge, func() { a.ship(ctx) })
 		})
 		return nil
 	}
@@ -141,9 +146,13 @@ func (a *archiver) failed(err error) {
 	what := err.Error()
 	before := a.failing.Swap(&what)
 	if fenced := new(archive.FencedError); errors.As(err, &fenced) {
-		if !a.fenced.Swap(true) {
-			a.log.Error("another sidecar has taken this ledger over: it is read-only here for good", zap.Error(err))
+		first := !a.fenced.Swap(true)
+		if first {
 			a.readOnly(&committer.Loss{What: fenced.Error()})
+		}
+		if first || before == nil || *before != what { // what was under way has ended: now it is the whole truth
+			a.log.Error("another sidecar has taken this ledger over: it is read-only here for good",
+				zap.Uint64("goes_on_behind", fenced.Ended), zap.Uint64("size", fenced.Size), zap.Error(err))
 		}
 		return
 	}

@@ -405,6 +405,9 @@ func VerifyArchive(ctx context.Context, place string, logID *[16]byte, key note.
 	if err == nil {
 		err = r.Verify(ctx, progress)
 	}
+	if err == nil {
+		err = verifyArchivedSnapshots(ctx, r, key)
+	}
 	if ctx.Err() != nil {
 		return ArchiveHead{}, ctx.Err()
 	}

@@ -61,6 +61,10 @@ func (ss *session) startSnapshot(id uint64, payload []byte) error {
 		ss.out.fail(id, fault, 0)
 		return nil
 	}
+	if m.ToArchive && ss.sidecar.archiver == nil {
+		ss.out.fail(id, wire.Fault{Reason: wire.ReasonPolicyDenied, Detail: "no archive is configured: set archive.url or archive.dir"}, 0)
+		return nil
+	}
 	if fault, retry := ss.sidecar.maySnapshot(); !fault.OK() {
 		ss.out.fail(id, fault, retry)
 		return nil
@@ -73,7 +77,11 @@ func (ss *session) startSnapshot(id uint64, payload []byte) error {
 	ss.reads.Go(func() {
 		defer ss.readers.Add(-1)
 		defer ss.sidecar.snapshots.busy.Store(false)
-		if fault := ss.sendSnapshot(id); !fault.OK() {
+		send := ss.sendSnapshot
+		if m.ToArchive {
+			send = ss.archiveSnapshot
+		}
+		if fault := send(id); !fault.OK() {
 			ss.out.fail(id, fault, 0)
 		}
 	})
@@ -106,7 +114,7 @@ func (s *Sidecar) descriptorsFor(m store.Metrics) bool {
 func (ss *session) sendSnapshot(id uint64) wire.Fault {
 	s, began := ss.sidecar, time.Now()
 	out := &answerFrames{session: ss, header: wire.FrameHeader{Type: wire.FrameSnapshotAnswer, RequestID: id}, mayGoOn: s.diskLeft}
-	size, err := s.snapshot(ss.ctx, out)
+	m, err := s.snapshot(ss.ctx, func(m *SnapshotInfo, pack func(io.Writer) error) error { return pack(out) })
 	if err == nil {
 		err = out.end()
 	}
@@ -114,19 +122,24 @@ func (ss *session) sendSnapshot(id uint64) wire.Fault {
 		s.snapshots.failures.Add(1)
 		return ss.failed("making a snapshot", err)
 	}
-	s.snapshots.lastSize.Store(size)
-	s.snapshots.bytes.Store(out.total)
-	s.snapshots.tookMs.Store(time.Since(began).Milliseconds())
-	s.snapshots.lastMs.Store(time.Now().UnixMilli())
-	s.log.Info("a snapshot was made", zap.Uint64("size", size), zap.Uint64("bytes", out.total), zap.Duration("took", time.Since(began)))
+	s.snapshots.made(m, out.total, began)
+	s.log.Info("a snapshot was made", zap.Uint64("size", m.Size), zap.Uint64("bytes", out.total), zap.Duration("took", time.Since(began)))
 	return wire.Fault{}
 }
 
-// snapshot writes a snapshot of the running ledger.
-func (s *Sidecar) snapshot(ctx context.Context, w io.Writer) (size uint64, err error) {
+// made takes the figures of a snapshot that is complete.
+func (s *snapshotter) made(m *SnapshotInfo, bytes uint64, began time.Time) {
+	s.lastSize.Store(m.Size)
+	s.bytes.Store(bytes)
+	s.tookMs.Store(time.Since(began).Milliseconds())
+	s.lastMs.Store(time.Now().UnixMilli())
+}
+
+// snapshot makes a snapshot of the running ledger, and has it packed to where put wants it.
+func (s *Sidecar) snapshot(ctx context.Context, put func(m *SnapshotInfo, pack func(io.Writer) error) error) (m *SnapshotInfo, err error) {
 	sn, m, err := takeSnapshot(s.config.Home, s.identity.signer.Name(), zap.NewNop())
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, sn.Close()) }()
 	// What was frozen may have a commit that is being synced: it counts when it is acknowledged.
@@ -134,10 +147,10 @@ func (s *Sidecar) snapshot(ctx context.Context, w io.Writer) (size uint64, err e
 		select {
 		case <-head.Changed():
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return nil, ctx.Err()
 		}
 	}
-	return m.Size, packSnapshot(w, sn, m, s.identity.signer)
+	return m, put(m, func(w io.Writer) error { return packSnapshot(w, sn, m, s.identity.signer) })
 }
 
 // takeSnapshot freezes a home and says what it is, after the root at its end was computed again.

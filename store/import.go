@@ -30,6 +30,19 @@ func Import(o Options, commits iter.Seq2[*Commit, error]) error {
 	return s.Close()
 }
 
+// Extend adds the commits of another to a home, as Import does to a new one: they follow what it has, and nothing of
+// the home counts before Extend has returned nil. Its state stays where it is.
+func Extend(o Options, commits iter.Seq2[*Commit, error]) error {
+	s, err := Open(o)
+	if err != nil {
+		return err
+	}
+	if err := s.importAll(commits); err != nil {
+		return errors.Join(fmt.Errorf("add commits to %s: %w", o.Dir, err), s.Close())
+	}
+	return s.Close()
+}
+
 func (s *Store) importAll(commits iter.Seq2[*Commit, error]) error {
 	batch := s.appender.batch
 	write := func() error {

@@ -71,7 +71,11 @@ func (b *Bucket) Names(ctx context.Context, folder string) (names []string, err 
 	input := &s3.ListObjectsV2Input{Bucket: &b.place.Bucket, Prefix: &prefix, Delimiter: aws.String("/")}
 	pages := s3.NewListObjectsV2Paginator(b.client, input)
 	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
+		var page *s3.ListObjectsV2Output
+		err := again(ctx, func() (err error) {
+			page, err = pages.NextPage(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, fmt.Errorf("list %s: %w", b.Path(folder), shorten(err))
 		}
@@ -87,19 +91,28 @@ func (b *Bucket) Names(ctx context.Context, folder string) (names []string, err 
 	return slices.Compact(names), nil
 }
 
-// readAttempts is how often Read begins when the body of an answer breaks off, or when it is told of a
-// condition that it did not name: the client repeats what else may pass.
+// readAttempts is how often what reads begins when the body of an answer breaks off, or when it is told of
+// a condition that it did not name: the client repeats what else may pass.
 const readAttempts = 3
 
-// Read returns an object of at most limit bytes, and its version; fs.ErrNotExist where there is none.
-func (b *Bucket) Read(ctx context.Context, name string, limit int64) (object []byte, version string, err error) {
+// again reads until it is done, or fails in a way that will not pass.
+func again(ctx context.Context, read func() error) (err error) {
 	for range readAttempts {
-		object, version, err = b.read(ctx, name, limit)
+		err = read()
 		brokenOff := new(bodyError)
 		if !errors.As(err, &brokenOff) && statusOf(err) != http.StatusPreconditionFailed || ctx.Err() != nil {
 			break
 		}
 	}
+	return err
+}
+
+// Read returns an object of at most limit bytes, and its version; fs.ErrNotExist where there is none.
+func (b *Bucket) Read(ctx context.Context, name string, limit int64) (object []byte, version string, err error) {
+	err = again(ctx, func() (err error) {
+		object, version, err = b.read(ctx, name, limit)
+		return err
+	})
 	if err != nil {
 		return nil, "", fmt.Errorf("read %s: %w", b.Path(name), err)
 	}

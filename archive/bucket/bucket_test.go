@@ -228,6 +228,36 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestStrayCondition: what reads names no condition, so one that does not hold is somebody else's, and it is
+// read again.
+func TestStrayCondition(t *testing.T) {
+	left := atomic.Int32{}
+	endpoint := serve(t, new(fakes3.Store), func(*http.Request) fakes3.Fault {
+		if left.Add(-1) >= 0 {
+			return fakes3.Fault{Status: http.StatusPreconditionFailed}
+		}
+		return fakes3.Fault{}
+	})
+	b := open(t, endpoint, "1s", nil)
+	if _, err := b.Put(t.Context(), "a/one", []byte("one"), ""); err != nil {
+		t.Fatal(err)
+	}
+	for times := range int32(3) {
+		left.Store(times)
+		if names, err := b.Names(t.Context(), "a"); err != nil || !slices.Equal(names, []string{"one"}) {
+			t.Errorf("listed behind %d: %v: %v", times, names, err)
+		}
+		left.Store(times)
+		if object, _, err := b.Read(t.Context(), "a/one", 10); err != nil || string(object) != "one" {
+			t.Errorf("read behind %d: %q: %v", times, object, err)
+		}
+	}
+	left.Store(3)
+	if _, err := b.Names(t.Context(), "a"); err == nil {
+		t.Error("one that stays is not told")
+	}
+}
+
 // TestDown: a store that is not there is an error soon.
 func TestDown(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())

@@ -83,6 +83,44 @@ func TestAdopt(t *testing.T) {
 	})
 }
 
+// TestAdoptEmpty: a ledger that has no entry yet is adopted like any other, as often as one likes: its archive is a head.
+func TestAdoptEmpty(t *testing.T) {
+	for _, mode := range []string{"sync", "async"} {
+		t.Run(mode, func(t *testing.T) {
+			archived, home := t.TempDir(), filepath.Join(ShortDir(t), "home")
+			t.Run("first", func(t *testing.T) {
+				startSidecar(t, func(c *sidecar.Config) { c.Home, c.Archive.Dir, c.Archive.Mode = home, archived, mode })
+			})
+			if err := os.Mkdir(filepath.Join(archived, strings.Repeat("ab", 16)), 0o700); err != nil { // one that was never begun
+				t.Fatal(err)
+			}
+			for round := range 2 {
+				heir := filepath.Join(ShortDir(t), "home")
+				t.Run("heir", func(t *testing.T) {
+					_, token := startSidecar(t, func(c *sidecar.Config) { *c = *adopting(archived, heir, home); c.Archive.Mode = mode })
+					if round == 1 {
+						mintOver(t, heir, token, 1, 5)
+					}
+				})
+				before, err1 := sidecar.LogIDOf(home)
+				after, err2 := sidecar.LogIDOf(heir)
+				if err := errors.Join(err1, err2); err != nil || (before == after) != (mode == "sync") {
+					t.Errorf("round %d: the log was %x and is %x: %v", round, before, after, err)
+				}
+				if mode == "sync" {
+					if _, err := sidecar.Start(t.Context(), adopting(archived, home, "")); err == nil || !strings.Contains(err.Error(), "another sidecar has taken this ledger over") {
+						t.Errorf("the home before it starts: %v", err)
+					}
+				}
+				home = heir
+			}
+			if report, err := sidecar.Verify(t.Context(), home, nil); err != nil || report.Size < 5 {
+				t.Errorf("the last one has %d entries: %v", report.Size, err)
+			}
+		})
+	}
+}
+
 func mintOver(t *testing.T, home string, token []byte, from, entries int) {
 	t.Helper()
 	c, err := client.Dial(t.Context(), client.Options{Socket: home + "/ledger.sock", Token: token})
@@ -106,7 +144,7 @@ func mintOver(t *testing.T, home string, token []byte, from, entries int) {
 // told busy at once, memory does not grow, and when the store is back all goes on by itself, nothing
 // lost.
 func TestArchiveDown(t *testing.T) {
-	way := newWay(t, new(fakes3.Store), 0)
+	way := newWay(t, new(fakes3.Store), 0, 0)
 	home := ShortDir(t)
 	p := StartProcessEnv(t, Build(t), home, way.archived(archiveURL, archiveSync))
 	load := writers.New(3, 3).At(home)

@@ -19,6 +19,7 @@ const (
 	inCommitter = "./committer"
 	inSidecar   = "./sidecar"
 	inTests     = "./sidecar/sidecartest"
+	inArchive   = "./archive"
 )
 
 // mutations is the table. docs/RELIABILITY.md says what each measure is for.
@@ -167,4 +168,63 @@ var mutations = []mutation{
 	{"a pruned snapshot begins an epoch that cannot be archived", "sidecar/restore.go",
 		`		if m.First > 1 && !o.SameEpoch && !o.Unarchived {`, `		if false {`,
 		inTests, "TestRetention", false},
+	{"a segment replaces what is at its place", "archive/objects.go",
+		`	_, err = f.objects.Put(ctx, f.key(name), b, "")
+`, `	_, version, _ := f.objects.Read(ctx, f.key(name), limit)
+	_, err = f.objects.Put(ctx, f.key(name), b, version)
+`,
+		inArchive, "TestTakeOver$|TestSecondWriter", true},
+	{"the head replaces that of another", "archive/writer.go",
+		`	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
+`, `	_, w.version, _ = w.folder.head(ctx)
+	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
+`,
+		inArchive, "TestHeadOfAnother", false},
+	{"a bucket is written though something is there", "archive/bucket/bucket.go",
+		`		input.IfNoneMatch = aws.String("*")`, `		input.IfNoneMatch = nil`,
+		"./archive/bucket", "TestObjects", false},
+	{"a bucket is written though it has changed", "archive/bucket/bucket.go",
+		`		input.IfMatch = &version`, `		input.IfMatch = nil`,
+		"./archive/bucket", "TestObjects", false},
+	{"a store that ignores conditions is taken", "archive/bucket/bucket.go",
+		`		if err == nil {
+			return fmt.Errorf("write %s: the store has replaced`, `		if false {
+			return fmt.Errorf("write %s: the store has replaced`,
+		"./archive/bucket", "TestUnconditional", false},
+	{"a commit is acknowledged before its upload", "sidecar/sidecar.go",
+		`	if s.syncing != nil {
+		durable = s.syncing.grown`, `	if false {
+		durable = s.syncing.grown`,
+		inTests, "TestArchiveDown", false},
+	{"the gate in front of the answers is open", "committer/release.go",
+		`	for size > g.released && g.refusal == 0 {`, `	for false {`,
+		inCommitter, "TestHeldBack$", true},
+	{"a term that another has begun is taken for one's own", "archive/resume.go",
+		`	if s.Term > w.options.Term {
+		return w.fenced(s.Term, head.Size)`, `	if false {
+		return w.fenced(s.Term, head.Size)`,
+		inArchive, "TestTakeOver$", false},
+	{"the term of the head is not looked at", "archive/resume.go",
+		`	if head.Term > w.options.Term {`, `	if false {`,
+		inArchive, "TestTakeOver$|TestFencedSays", false},
+	{"a place that a higher term has taken fences nobody", "archive/writer.go",
+		`errors.As(err, &taken) && taken.segment.Term > w.options.Term {`, `errors.As(err, &taken) && false {`,
+		inArchive, "TestTakeOver$", false},
+	{"two who take over make the same fence", "archive/takeover.go",
+		`		rand.Read(r.claim[:])`, `		r.claim[0] = 1
+		_ = rand.Reader`,
+		inArchive, "TestTwoTakeOver", false},
+	{"an archive is adopted without ending the term", "sidecar/adopt.go",
+		`		term, err = a.reader.TakeOver(ctx, signer, successor)`, `		term, err = a.reader.Head().Term, nil`,
+		inTests, "TestAdopt$", false},
+	{"who takes over does not ask again whether nothing can be missing", "archive/takeover.go",
+		`	r.head.Sync = head.Sync
+`, ``,
+		inArchive, "TestLeavingSync", false},
+	{"who leaves sync does not look for a fence", "sidecar/archiver.go",
+		`		if err := a.writer.Confirm(starting); err != nil {`, `		if err := error(nil); err != nil {`,
+		inTests, "TestLeavingSyncBesideATakeOver", false},
+	{"a home forgets the term that it holds", "sidecar/adopt.go",
+		`return a.home.holdTerm(heldTerm{term: term, sync: true})`, `return nil`,
+		inTests, "TestAdopt$", false},
 }

@@ -68,28 +68,43 @@ func manyLedgers(m measured, p prices, seed uint64) {
 	fmt.Println()
 }
 
-// upload draws how long an upload takes, in seconds: log-normal, median 20 ms, p99 80 ms.
-func upload(dice *rand.Rand) float64 { return 0.020 * math.Exp(0.6*dice.NormFloat64()) }
+// upload draws how long an upload takes, in seconds: log-normal, p99 four times the median.
+func upload(dice *rand.Rand, median float64) float64 {
+	return median * math.Exp(0.6*dice.NormFloat64())
+}
+
+// settleAfter is how long after the last segment the head follows, in seconds.
+const settleAfter = 1
 
 // syncRun is what archive.mode = sync does at a rate of commits: an upload takes what queued up during the last one.
 type syncRun struct {
 	segmentsASecond float64
+	headsASecond    float64
 	commitsASegment float64
 	p50, p95, p99   float64 // of the time from a commit to its acknowledgement, seconds
 }
 
+// writes counts the requests of a second: segments, and the heads behind them.
+func (r syncRun) writes() float64 { return r.segmentsASecond + r.headsASecond }
+
 // simulateSync simulates commits that come at random, for so many seconds.
-func simulateSync(dice *rand.Rand, commitsASecond, seconds float64) (r syncRun) {
+func simulateSync(dice *rand.Rand, commitsASecond, median, seconds float64) (r syncRun) {
 	var waits, queued []float64 // queued: when the commits came that wait for the next upload
-	segments, next := 0.0, 0.0
+	segments, heads, lag, next := 0.0, 0.0, 0, 0.0
 	for now := 0.0; now < seconds; {
 		if len(queued) == 0 { // an idle archive waits for a commit
 			next += dice.ExpFloat64() / commitsASecond
+			if next > now+settleAfter && lag > 0 {
+				heads, lag = heads+1, 0
+			}
 			now = max(now, next)
 			queued = append(queued, next)
 		}
-		done := now + upload(dice)
+		done := now + upload(dice, median)
 		segments++
+		if lag++; lag == headEvery {
+			heads, lag = heads+1, 0
+		}
 		for _, came := range queued {
 			waits = append(waits, done-came)
 		}
@@ -106,18 +121,20 @@ func simulateSync(dice *rand.Rand, commitsASecond, seconds float64) (r syncRun) 
 	}
 	slices.Sort(waits)
 	at := func(q float64) float64 { return waits[int(q*float64(len(waits)-1))] }
-	return syncRun{segments / seconds, float64(len(waits)) / segments, at(0.5), at(0.95), at(0.99)}
+	return syncRun{segments / seconds, heads / seconds, float64(len(waits)) / segments, at(0.5), at(0.95), at(0.99)}
 }
 
-// syncMode prints what a synchronous archive takes.
+// syncMode prints what a synchronous archive takes, for stores near and far.
 func syncMode(p prices, seed uint64) {
-	fmt.Println("| commits/s of one ledger, sync | segments/s | commits a segment | wait p50 / p95 / p99 ms | writes a day | money a day |\n|---|---|---|---|---|---|")
+	fmt.Println("| an upload takes, median | commits/s of one ledger, sync | segments/s | commits a segment | wait p50 / p95 / p99 ms | writes a day | money a day |\n|---|---|---|---|---|---|---|")
 	dice := rand.New(rand.NewPCG(seed, 2))
-	for _, rate := range []float64{0.1, 1, 10, 100, 1000} {
-		r := simulateSync(dice, rate, max(600, 2000/rate))
-		puts := r.segmentsASecond * day * (1 + 1.0/headEvery)
-		fmt.Printf("| %.3g | %.3g | %.3g | %.0f / %.0f / %.0f | %s | %.2f |\n", rate, r.segmentsASecond, r.commitsASegment, r.p50*1e3, r.p95*1e3, r.p99*1e3,
-			word(math.Round(puts)), p.puts(puts))
+	for _, median := range []float64{0.005, 0.020, 0.100} {
+		for _, rate := range []float64{0.1, 1, 10, 100, 1000} {
+			r := simulateSync(dice, rate, median, max(600, 2000/rate))
+			puts := r.writes() * day
+			fmt.Printf("| %.0f ms | %.3g | %.3g | %.3g | %.0f / %.0f / %.0f | %s | %.2f |\n", median*1e3, rate, r.segmentsASecond, r.commitsASegment, r.p50*1e3, r.p95*1e3, r.p99*1e3,
+				word(math.Round(puts)), p.puts(puts))
+		}
 	}
 	fmt.Println()
 }

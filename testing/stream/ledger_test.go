@@ -54,7 +54,12 @@ func (l *ledger) options() client.Options {
 type status struct {
 	Size     uint64
 	Degraded string
-	Stream   struct {
+	Archive  struct {
+		Size       uint64
+		LagEntries uint64 `json:"lag_entries"`
+		Stalled    bool
+	}
+	Stream struct {
 		Connected  bool
 		Size       uint64
 		LagEntries uint64 `json:"lag_entries"`

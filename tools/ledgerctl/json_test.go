@@ -245,6 +245,7 @@ func (j *jsonScene) operate(ok []int) {
 // copies runs what is about copies, and stops the sidecar for it.
 func (j *jsonScene) copies(ok []int, key string) {
 	j.run("", ok, "ledgerctl snapshot create", "--out", j.file("snapshot"))
+	j.run("", ok, "ledgerctl snapshot create --to-archive")
 	j.run("", ok, "ledgerctl snapshot verify", j.file("snapshot"), "--key", key)
 	j.run("", ok, "ledgerctl snapshot restore", j.file("snapshot"), "--home", j.file("from-snapshot"))
 	j.stop() // which archives the rest

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -27,27 +29,62 @@ func (a *app) snapshotCommand() *cobra.Command {
 
 func (a *app) snapshotCreateCommand() *cobra.Command {
 	var out string
-	var stopped bool
+	var stopped, toArchive bool
 	cmd := &cobra.Command{
-		Use: "create --out FILE", Short: "copy the ledger into a file, while it goes on",
+		Use: "create --out FILE", Short: "copy the ledger into a file or its archive, while it goes on",
 		Long: `Create asks the sidecar for a copy of everything that it has on disk but for its keys, and
 writes it into a file: a tar, compressed with zstd, with checksums and a signed manifest.
 Commits go on meanwhile. The token needs the right to administer. One snapshot is made at a
 time. With --stopped the home of a sidecar that has stopped is copied, without a socket.
 
-The file is checked before it gets its name.`,
-		Example: "  ledgerctl snapshot create --out ledger-$(date +%F).tar.zst\n  ledgerctl snapshot create --stopped --home /var/lib/ledger --out ledger.tar.zst",
+The file is checked before it gets its name.
+
+With --to-archive the sidecar puts it into its archive instead, beside the segments, which
+stay: a take-over (ron-ledgerd --adopt) begins with the newest one there that is good and
+reads the segments behind it alone.`,
+		Example: "  ledgerctl snapshot create --out ledger-$(date +%F).tar.zst\n  ledgerctl snapshot create --to-archive\n  ledgerctl snapshot create --stopped --home /var/lib/ledger --out ledger.tar.zst",
 		Args:    exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if out == "" {
-				return usagef("--out is needed: see %s --help", cmd.CommandPath())
+			switch {
+			case toArchive && (stopped || out != ""):
+				return usagef("--to-archive goes with neither --out nor --stopped: a running sidecar puts it there")
+			case toArchive:
+				return a.archiveSnapshot(cmd.Context())
+			case out == "":
+				return usagef("--out or --to-archive is needed: see %s --help", cmd.CommandPath())
 			}
 			return a.createSnapshot(cmd.Context(), out, stopped)
 		},
 	}
 	cmd.Flags().StringVar(&out, "out", "", "file to make")
 	cmd.Flags().BoolVar(&stopped, "stopped", false, "copy the home of a sidecar that has stopped")
+	cmd.Flags().BoolVar(&toArchive, "to-archive", false, "have it put into the archive, for a take-over to begin with")
 	return cmd
+}
+
+// archiveSnapshot has the sidecar put a snapshot into its archive, and says what it is.
+func (a *app) archiveSnapshot(ctx context.Context) error {
+	began := time.Now()
+	var answer bytes.Buffer
+	if err := a.with(ctx, func(c *client.Client) error { return c.SnapshotToArchive(ctx, &answer) }); err != nil {
+		return err
+	}
+	var s sidecar.ArchivedSnapshot
+	if err := json.Unmarshal(answer.Bytes(), &s); err != nil {
+		return fmt.Errorf("read what the sidecar says of the snapshot: %w", err)
+	}
+	took := time.Since(began).Seconds()
+	if a.json {
+		return printJSON(a.stdout, archivedSnapshotJSON{s, took})
+	}
+	_, err := fmt.Fprintf(a.stdout, "snapshot of %s in its archive, as %s: entries %d to %d, %d bytes in %.1f s\nroot  %s\n", s.Origin, s.Name, s.First, s.Size, s.Bytes, took, s.Root)
+	return err
+}
+
+// archivedSnapshotJSON is what snapshot create --to-archive --json prints.
+type archivedSnapshotJSON struct {
+	sidecar.ArchivedSnapshot
+	Seconds float64 `json:"seconds"`
 }
 
 func (a *app) createSnapshot(ctx context.Context, out string, stopped bool) (err error) {
@@ -84,9 +121,9 @@ func (a *app) createSnapshot(ctx context.Context, out string, stopped bool) (err
 
 // writeSnapshot copies the ledger into a file. How long that will be is known when it is done.
 func (a *app) writeSnapshot(ctx context.Context, file io.Writer, stopped bool) (err error) {
-	var bytes atomic.Int64
-	w := bufio.NewWriterSize(written{file, &bytes}, 1<<20)
-	bar := a.startBar("snapshot", progress.UnitsBytes, func() (done, total int64) { return bytes.Load(), 0 })
+	var length atomic.Int64
+	w := bufio.NewWriterSize(written{file, &length}, 1<<20)
+	bar := a.startBar("snapshot", progress.UnitsBytes, func() (done, total int64) { return length.Load(), 0 })
 	defer bar.stop()
 	if stopped {
 		var home string

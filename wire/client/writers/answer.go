@@ -1,6 +1,7 @@
 package writers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,22 +12,22 @@ import (
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// answerTimeout is how long a writer waits for an answer, or for the end of its connection.
-const answerTimeout = 2 * time.Minute
+// patience is how long a writer waits for an answer, or for the end of its connection.
+func (l *Load) patience() time.Duration { return cmp.Or(l.Patience, 2*time.Minute) }
 
 // errAnswer is what an answer comes with that no ledger may give.
 var errAnswer = errors.New("a wrong answer")
 
 // await takes the answer to a request into the journal.
 func (w *writer) await(ctx context.Context, s *sent, pending *client.Pending) error {
-	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	waiting, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.load.patience())
 	defer cancel()
 	result, err := pending.Wait(waiting)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case err != nil && waiting.Err() != nil:
-		return fmt.Errorf("%w: none within %s", errAnswer, answerTimeout)
+		return fmt.Errorf("%w: none within %s", errAnswer, w.load.patience())
 	case err != nil:
 		refused := new(client.ReasonError)
 		s.refused = s.refused || errors.As(err, &refused)

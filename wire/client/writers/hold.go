@@ -3,6 +3,9 @@ package writers
 import (
 	"bytes"
 	"fmt"
+	"math"
+	"slices"
+	"time"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 	"github.com/rustyonions/ron-ledger/wire"
@@ -50,7 +53,7 @@ func Hold(log *Log, loads ...*Load) error {
 		}
 		for _, w := range load.writers {
 			for _, r := range w.journal {
-				n, err := log.hold(r)
+				n, err := log.hold(r, math.MaxUint64)
 				if err != nil {
 					return fmt.Errorf("writer %d, request %x: %w", w.number, r.nonces[0], err)
 				}
@@ -64,32 +67,51 @@ func Hold(log *Log, loads ...*Load) error {
 	return nil
 }
 
-// HoldBefore holds a log that may lack what was acknowledged from sequence number end on against a journal.
-// It returns how many requests were acknowledged before it, and how many behind it. No writer may run
-// meanwhile.
-func HoldBefore(log *Log, load *Load, end uint64) (before, behind int, err error) {
+// Cut is what a log that ends at a sequence number has of a journal.
+type Cut struct {
+	There   int       // entries of the journal that the log has, acknowledged or not
+	Kept    int       // requests that were acknowledged before the end
+	Missing []uint64  // entries that were acknowledged behind it, in order
+	Oldest  time.Time // when the first of them was acknowledged
+}
+
+// HoldCut holds a log that lacks what was acknowledged behind sequence number end against a journal: all that was
+// acknowledged up to it is there, and nothing of what was behind. No writer may run meanwhile.
+func HoldCut(log *Log, load *Load, end uint64) (c Cut, err error) {
 	for _, w := range load.writers {
 		for _, r := range w.journal {
-			switch {
+			there, err := log.hold(r, end)
+			if err == nil && r.acked && there != 0 && there != len(r.nonces) {
+				err = fmt.Errorf("acknowledged as %d to %d, and %d entries are there", r.seqs[0], r.seqs[len(r.seqs)-1], there)
+			}
+			if err != nil {
+				return Cut{}, fmt.Errorf("writer %d, request %x: %w", w.number, r.nonces[0], err)
+			}
+			c.There += there
+			switch at := r.began.Add(r.took); {
 			case !r.acked:
-			case r.seqs[len(r.seqs)-1] >= end:
-				behind++
+			case there > 0:
+				c.Kept++
 			default:
-				if _, err := log.hold(r); err != nil {
-					return 0, 0, fmt.Errorf("writer %d, request %x: %w", w.number, r.nonces[0], err)
+				c.Missing = append(c.Missing, r.seqs...)
+				if c.Oldest.IsZero() || at.Before(c.Oldest) {
+					c.Oldest = at
 				}
-				before++
 			}
 		}
 	}
-	return before, behind, nil
+	slices.Sort(c.Missing)
+	return c, nil
 }
 
-// hold holds one request against the log and returns how many of its entries are there.
-func (l *Log) hold(r *sent) (there int, err error) {
+// hold holds one request against the log up to sequence number end, and returns how many of its entries are there.
+func (l *Log) hold(r *sent, end uint64) (there int, err error) {
 	for i, nonce := range r.nonces {
 		found, ok := l.entries[nonce]
 		switch {
+		case r.acked && r.seqs[i] > end && ok:
+			return 0, fmt.Errorf("acknowledged as %d, which is said to be missing, and found as %d", r.seqs[i], found.seq)
+		case r.acked && r.seqs[i] > end:
 		case r.acked && !ok:
 			return 0, fmt.Errorf("acknowledged as %d and lost: the log has %d entries", r.seqs[i], len(l.entries))
 		case r.acked && found.seq != r.seqs[i]:
@@ -105,7 +127,7 @@ func (l *Log) hold(r *sent) (there int, err error) {
 	if there != 0 && there != len(r.nonces) && r.batch.Atomic {
 		return 0, fmt.Errorf("%d of %d entries of an atomic request are there", there, len(r.nonces))
 	}
-	if r.acked && l.roots[r.size] != r.root {
+	if r.acked && r.size <= end && l.roots[r.size] != r.root {
 		return 0, fmt.Errorf("acknowledged under root %s at %d, the log has %s", r.root, r.size, l.roots[r.size])
 	}
 	return there, nil

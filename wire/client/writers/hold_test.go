@@ -1,6 +1,7 @@
 package writers
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +89,51 @@ func TestHold(t *testing.T) {
 			err := Hold(log, load)
 			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
 				t.Errorf("Hold says %v, want …%s…", err, c.says)
+			}
+		})
+	}
+}
+
+// TestHoldCut holds a log that lacks its end, one that lacks more or less than that, and one that was cut amid a request.
+func TestHoldCut(t *testing.T) {
+	last := func(load *Load) *sent { return load.writers[1].journal[2] }
+	lose := func(r *sent, log *Log, from int) {
+		for _, nonce := range r.nonces[from:] {
+			delete(log.entries, nonce)
+		}
+	}
+	for _, c := range []struct {
+		name, says string
+		harm       func(load *Load, log *Log) (end uint64)
+	}{
+		{"the end is missing", "", func(load *Load, log *Log) uint64 {
+			lose(last(load), log, 0)
+			return last(load).seqs[0] - 1
+		}},
+		{"more is missing", "and lost", func(load *Load, log *Log) uint64 {
+			lose(load.writers[0].journal[0], log, 0)
+			lose(last(load), log, 0)
+			return last(load).seqs[0] - 1
+		}},
+		{"less is missing", "said to be missing", func(load *Load, _ *Log) uint64 { return last(load).seqs[0] - 1 }},
+		{"a request was cut apart", "entries", func(load *Load, log *Log) uint64 {
+			r := last(load)
+			for i := 1; len(r.nonces) < 2; i++ { // drawn with one entry: another is as good
+				r = load.writers[i%2].journal[0]
+			}
+			lose(r, log, 1)
+			return r.seqs[0]
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			load, log := journals(t)
+			n := log.Len()
+			cut, err := HoldCut(log, load, c.harm(load, log))
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("HoldCut says %v, want …%s…", err, c.says)
+			}
+			if err == nil && (!slices.Equal(cut.Missing, last(load).seqs) || cut.Kept != 3 || cut.There+len(cut.Missing) != n) {
+				t.Errorf("%+v of %d", cut, n)
 			}
 		})
 	}

@@ -21,10 +21,11 @@ import (
 // ledger, so they are what the ledger that is left is held against.
 type Load struct {
 	Dial     func(ctx context.Context) (*client.Client, error)
-	Pause    time.Duration // between two requests of a writer; 0: as fast as it goes
+	Pause    time.Duration // between two requests of a writer, and before a connection that replaces one; 0: as fast as it goes
 	Memo     int           // bytes of a memo that make the entries longer
 	Requests int           // that a writer makes; 0: as many as there is time for
 	Entries  int           // of a request, at most; 0: 12
+	Patience time.Duration // how long a writer waits for an answer, or for the end of its connection; 0: 2 minutes
 	writers  []*writer
 }
 
@@ -135,7 +136,7 @@ func (w *writer) run(ctx context.Context, fresh bool) {
 		}
 		w.note(err)
 		if err != nil && ctx.Err() == nil {
-			time.Sleep(time.Duration(1+w.random.IntN(10)) * time.Millisecond)
+			time.Sleep(w.load.Pause + time.Duration(1+w.random.IntN(10))*time.Millisecond)
 		}
 	}
 }
@@ -196,7 +197,7 @@ func (w *writer) send(ctx context.Context, c *client.Client, s *sent) *client.Pe
 	}
 	s.tries++
 	// What is in the journal is sent and waited for, even where the load was told to end just now.
-	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.load.patience())
 	defer cancel()
 	return c.Submit(sending, &s.batch)
 }
