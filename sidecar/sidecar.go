@@ -37,7 +37,7 @@ type Sidecar struct {
 	configText  atomic.Pointer[[]byte] // of the file, as it was read last
 	reloading   sync.Mutex             // one at a time
 	loadAgain   func() (*Config, error)
-	restart     atomic.Pointer[[]Change] // read again, and not in force
+	reloaded    atomic.Pointer[Reloaded] // the last time; nil: never
 	descriptors descriptors
 
 	started  time.Time

@@ -41,6 +41,7 @@ type Status struct {
 	Disk          *DiskStatus `json:"disk,omitempty"`
 	CertNotAfter  int64       `json:"cert_not_after"` // Unix seconds
 	LogLevel      string      `json:"log_level"`
+	ConfigError   string      `json:"config_error,omitempty"`   // why the configuration could not be read again
 	RestartNeeded []string    `json:"restart_needed,omitempty"` // keys of the configuration that were changed since the start
 
 	Archive  *ArchiveStatus  `json:"archive,omitempty"`
@@ -89,8 +90,9 @@ func (s *Sidecar) Status() Status {
 	if s.config.Profile == Macronode {
 		status.Disk = &DiskStatus{Free: s.disk.free.Load(), Total: s.disk.total.Load(), Reserve: s.disk.reserve.Load()}
 	}
-	if restart := s.restart.Load(); restart != nil {
-		for _, change := range *restart {
+	if reloaded := s.reloaded.Load(); reloaded != nil {
+		status.ConfigError = reloaded.Error
+		for _, change := range reloaded.Restart {
 			status.RestartNeeded = append(status.RestartNeeded, change.Key)
 		}
 	}

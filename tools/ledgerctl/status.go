@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -116,6 +117,10 @@ func printStatus(line func(name, format string, args ...any), s *sidecar.Status,
 	line("socket", "%s", s.Socket)
 	line("verify key", "%s", s.VerifyKey)
 	line("process", "pid %d, up %s, version %s, %s, log level %s", s.PID, ago(time.Duration(s.UptimeS*float64(time.Second))), s.Version, s.GoVersion, s.LogLevel)
+	if s.ConfigError != "" {
+		what, _, _ := strings.Cut(s.ConfigError, "\n")
+		line("config", "that before is in force, a start would fail: %s", what)
+	}
 	for _, key := range s.RestartNeeded {
 		line("restart", "for %s", key)
 	}
