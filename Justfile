@@ -100,7 +100,7 @@ versitygw := "github.com/versity/versitygw/cmd/versitygw@v1.8.0"
 # a real object store, versitygw, under the tests of the archive, and takeovers over it
 objects ROUNDS="8": _versitygw
     VERSITYGW="$PWD/out/versitygw" go test ./archive/bucket -count 1 -timeout 5m -v -run '^TestObjects'
-    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^TestTakeOver$'
+    VERSITYGW="$PWD/out/versitygw" TAKEOVER_ROUNDS={{ROUNDS}} go test ./sidecar/sidecartest -count 1 -timeout 10m -v -run '^Test(TakeOver|BodiesInObjectStore)$'
 
 # take a ledger over so many times under load, over versitygw and a network that fails: sync and async by turns, the old writer killed, paused, partitioned or undisturbed; the rounds from FIRST on of SEED
 takeover ROUNDS="100" FIRST="0" SEED=env("TAKEOVER_SEED", "1"): _versitygw

@@ -5,6 +5,7 @@
 // and is never waited for, unless who runs it chooses to.
 //
 //	store.Commits ─▶ Writer ─▶ segments, head ─▶ Objects ─▶ Reader ─▶ store.Import, audit
+//	                                                └─────▶ Bodies ─▶ reads of pruned entries
 //
 // # The objects
 //
@@ -130,6 +131,7 @@
 //   - A writer that finds a higher term than its own MUST NOT ship anything again.
 //   - Two writers MUST NOT share a term: it is the one's that put its fence, or, of the first,
 //     the one's that began the archive.
+//   - Bodies hand out no record that does not hash to the leaf that the ledger has kept of it.
 //   - A writer MUST NOT put the index of a snapshot before its parts and the segments up to its size are there.
 //   - A reader hands out no commit of a segment whose checksum, place or root before
 //     and after does not fit.

@@ -23,6 +23,9 @@ type Objects interface {
 	// Names returns the names in a folder, sorted; of "" those of the folders. It may miss what was
 	// written a moment ago.
 	Names(ctx context.Context, folder string) ([]string, error)
+	// NamesAfter returns the first limit names of a folder that sort behind after, or all of them, sorted. It
+	// may miss the same.
+	NamesAfter(ctx context.Context, folder, after string, limit int) ([]string, error)
 	// Read returns an object of at most limit bytes with its version; fs.ErrNotExist where there is none.
 	Read(ctx context.Context, name string, limit int64) (b []byte, version string, err error)
 	// Put makes an object where version is empty, or else replaces the one of that version, as one

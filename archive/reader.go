@@ -16,21 +16,23 @@ import (
 
 // Reader reads the archive of one log. It is not safe for concurrent use.
 type Reader struct {
-	folder  folder
-	key     note.Verifier // nil: signatures are not checked
-	head    Head
-	slots   []slot // of the chain
-	last    *Segment
-	cached  *Segment // the one that Record read last
-	records []store.Commit
-	claim   [16]byte // of the fence that TakeOver makes
+	folder folder
+	key    note.Verifier // nil: signatures are not checked
+	head   Head
+	slots  []slot // of the chain
+	last   *Segment
+	read   shelf    // by Record
+	claim  [16]byte // of the fence that TakeOver makes
 }
+
+// readerShelf bounds what Record keeps, in bytes.
+const readerShelf = 64 << 20
 
 // OpenReader opens the archive of a log. key checks what is signed; nil takes it unchecked.
 // It lists the segments and reads the head and the last segment; the others are checked when they
-// are read.
+// are read. What the place does not answer is *UnavailableError.
 func OpenReader(ctx context.Context, objects Objects, id [16]byte, key note.Verifier) (*Reader, error) {
-	r := &Reader{folder: folderOf(objects, id), key: key}
+	r := &Reader{folder: folderOf(reading{objects}, id), key: key, read: shelf{limit: readerShelf}}
 	if err := r.open(ctx, id); err != nil {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
@@ -195,51 +197,26 @@ func (r *Reader) segment(ctx context.Context, at slot, before *Segment) (*Segmen
 	return s, nil
 }
 
-// Record appends a record to dst and returns the result.
+// Record appends a record to dst and returns the result. It keeps segments that it has read.
 func (r *Reader) Record(ctx context.Context, seq uint64, dst []byte) ([]byte, error) {
 	if seq == 0 || seq > r.head.Size {
 		return dst, fmt.Errorf("read record %d of the archive: %w", seq, store.ErrNotFound)
 	}
-	if s := r.cached; s == nil || seq < s.First || seq > s.Last {
-		if err := r.cache(ctx, r.slots[max(r.segmentOf(seq), 0)]); err != nil {
+	u := r.read.get(seq)
+	if u == nil {
+		s, err := r.segment(ctx, r.slots[max(r.segmentOf(seq), 0)], nil)
+		if err == nil {
+			u, err = s.unpack()
+		}
+		if err == nil && !u.has(seq) {
+			err = fmt.Errorf("%s ends at %d: %w", r.folder.path(s.at.name()), s.Last, store.ErrNotFound)
+		}
+		if err != nil {
 			return dst, fmt.Errorf("read record %d of the archive: %w", seq, err)
 		}
+		r.read.put(u)
 	}
-	at, found := slices.BinarySearchFunc(r.records, seq, func(c store.Commit, seq uint64) int {
-		if c.Last() < seq {
-			return -1
-		} else if c.First > seq {
-			return 1
-		}
-		return 0
-	})
-	if !found {
-		return dst, fmt.Errorf("read record %d of the archive: %w", seq, store.ErrNotFound)
-	}
-	c, start := &r.records[at], uint32(0)
-	i := seq - c.First
-	if i > 0 {
-		start = c.Ends[i-1]
-	}
-	return append(dst, c.Records[start:c.Ends[i]]...), nil
-}
-
-func (r *Reader) cache(ctx context.Context, at slot) error {
-	s, err := r.segment(ctx, at, nil)
-	if err != nil {
-		return err
-	}
-	r.cached, r.records = nil, r.records[:0]
-	for c, err := range s.All() {
-		if err != nil {
-			return err
-		}
-		kept := *c
-		kept.Ends, kept.Groups = slices.Clone(c.Ends), nil
-		r.records = append(r.records, kept)
-	}
-	r.cached = s
-	return nil
+	return append(dst, u.record(seq).Bytes...), nil
 }
 
 // Verify computes every root again from the records. progress, where it is not nil, is called from

@@ -10,7 +10,7 @@ import (
 )
 
 // refPruned says why an entry cannot be reversed any more.
-const refPruned = "the entry that ref names is older than what is kept here (retention.keep)"
+const refPruned = "the entry that ref names is older than what is kept here (retention.keep): book the movement in the other direction"
 
 // errPruned is what a look-up gives of an entry whose body need not be there any more.
 var errPruned = fmt.Errorf("its body was pruned: %w", store.ErrNotFound)

@@ -27,6 +27,7 @@ type archiver struct {
 	place    string
 	sync     *syncing // nil: commits do not wait for the archive
 	interval time.Duration
+	objects  archive.Objects
 	nudge    chan struct{} // asks to ship before interval is over
 	writer   *archive.Writer
 	head     func() *committer.Head
@@ -61,8 +62,7 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 		place: config.place(), interval: config.Interval.Duration(), nudge: make(chan struct{}, 1), head: s.committer.Head, requests: s.metrics.archive,
 		keep: uint64(s.config.Retention.Keep), retain: s.committer.Retain, lost: s.committer.EnterSafeMode, log: s.log.Named("archive"), sync: s.syncing,
 	}
-	objects, err := openArchive(a.place, config.Credentials, a.requests.observe)
-	if err != nil {
+	if a.objects, err = openArchive(a.place, config.Credentials, a.requests.observe); err != nil {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
 	if a.held, err = s.home.term(); err != nil {
@@ -70,7 +70,7 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 	}
 	a.hold = s.home.holdTerm
 	options := archive.WriterOptions{
-		Store: s.store, Objects: objects, Term: a.held.term, Sync: a.sync != nil, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
+		Store: s.store, Objects: a.objects, Term: a.held.term, Sync: a.sync != nil, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
 	}
 	if a.sync != nil {
 		options.Shipped, options.LazyHead = a.sync.uploaded, true

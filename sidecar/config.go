@@ -170,6 +170,7 @@ type ArchiveConfig struct {
 	Adopt       string   `toml:"adopt"`
 	Mode        string   `toml:"mode" allowed:"async|sync"`
 	Interval    Duration `toml:"interval" allowed:"1s..1h"`
+	CacheBytes  Size     `toml:"cache_bytes" allowed:"1MiB..4GiB"`
 }
 
 // RetentionConfig says how much of the log stays here once it is archived.
@@ -258,7 +259,7 @@ func Defaults(profile string) *Config {
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
-		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60)},
+		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60), CacheBytes: 32 << 20},
 		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
 		Stream:      StreamConfig{NATS: NATSConfig{Subject: "ledger.commit", Entries: streamEntriesNone}},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},

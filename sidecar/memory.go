@@ -31,6 +31,9 @@ func (c *Config) memoryParts() []memoryPart {
 	} else {
 		parts = append(parts, memoryPart{"idempotency.filter_bytes", c.Idempotency.FilterBytes})
 	}
+	if c.Retention.Keep > 0 {
+		parts = append(parts, memoryPart{"archive.cache_bytes", c.Archive.CacheBytes})
+	}
 	return append(parts, memoryPart{"program and connections", memoryBase})
 }
 

@@ -82,7 +82,7 @@ func newMetrics(s *Sidecar) *metrics {
 	m.archive = newArchiveRequests(m.registry)
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		newGauges(s, m), &backupFigures{sidecar: s}, &streamFigures{sidecar: s}, &scrubFigures{sidecar: s},
+		newGauges(s, m), &backupFigures{sidecar: s}, &bodiesFigures{sidecar: s}, &streamFigures{sidecar: s}, &scrubFigures{sidecar: s},
 	)
 	return m
 }

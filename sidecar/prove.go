@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -12,7 +13,7 @@ import (
 
 // answerProve answers PROVE. Everything that it tells is read under one signed
 // checkpoint: the tree in which it proves is that of the checkpoint or a smaller one.
-func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
+func (ss *session) answerProve(ctx context.Context, id uint64, payload []byte) wire.Fault {
 	var m wire.Prove
 	if fault := m.Decode(payload); !fault.OK() {
 		return fault
@@ -27,14 +28,18 @@ func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
 		}
 		m.From = find.First
 	}
-	answer, fault, err := ss.sidecar.roots.prove(&m)
+	answer, fault, err := ss.sidecar.roots.prove(ctx, &m)
 	switch {
+	case ss.failedBodies(id, err):
+		return wire.Fault{}
 	case errors.Is(err, errForgotten) || errors.Is(err, store.ErrNotFound):
-		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "the records that the proof needs are no longer kept here; an archive has them"}
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "the records that the proof needs are no longer kept here, and no archive is configured"}
 	case err != nil:
 		return ss.failed("proving", err)
 	case !fault.OK():
 		return fault
+	case len(m.Account) > 0 && !m.Consistency && !isOf(answer.Record, m.Account, m.Nonce):
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: "there is no entry of this account and nonce"}
 	}
 	ss.out.send(wire.FrameHeader{Type: wire.FrameProveAnswer, RequestID: id}, answer.Append)
 	return wire.Fault{}
@@ -42,7 +47,7 @@ func (ss *session) answerProve(id uint64, payload []byte) wire.Fault {
 
 // prove makes the proof that m asks for, and holds it against the verifier before
 // it is told: one that does not verify is an error here, not at a reader's.
-func (r *rootsSource) prove(m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error) {
+func (r *rootsSource) prove(ctx context.Context, m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error) {
 	signed, err := r.signer.sign(r.head())
 	if err != nil {
 		return nil, wire.Fault{}, err
@@ -62,7 +67,7 @@ func (r *rootsSource) prove(m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error
 	if m.Consistency {
 		root, err = r.proveConsistency(answer)
 	} else {
-		root, err = r.proveInclusion(answer)
+		root, err = r.proveInclusion(ctx, answer)
 	}
 	if err == nil && size == signed.size && root != signed.root {
 		err = fmt.Errorf("the root at size %d is %x by the proof and %x by the checkpoint", size, root, signed.root)
@@ -71,8 +76,8 @@ func (r *rootsSource) prove(m *wire.Prove) (*wire.ProveAnswer, wire.Fault, error
 	return answer, wire.Fault{}, err
 }
 
-func (r *rootsSource) proveInclusion(answer *wire.ProveAnswer) (merkle.Hash, error) {
-	record, err := r.record(answer.From, nil)
+func (r *rootsSource) proveInclusion(ctx context.Context, answer *wire.ProveAnswer) (merkle.Hash, error) {
+	record, err := r.bodies.record(ctx, answer.From, nil)
 	if err != nil {
 		return merkle.Hash{}, err
 	}

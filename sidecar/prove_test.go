@@ -23,7 +23,7 @@ func TestProofsReadTwoBlocks(t *testing.T) {
 		for _, from := range []uint64{1, 255, 256, 257, 1000, size / 2, size - 1, size} {
 			for _, m := range []wire.Prove{{From: from}, {From: from, Consistency: true}} {
 				clear(blocks)
-				if _, fault, err := o.roots.prove(&m); !fault.OK() || err != nil {
+				if _, fault, err := o.roots.prove(t.Context(), &m); !fault.OK() || err != nil {
 					t.Fatalf("%s: prove %+v: %v %v", when, m, fault, err)
 				}
 				if len(blocks) > 2 {
@@ -59,7 +59,7 @@ func TestProofsFollowTheLog(t *testing.T) {
 			if m.Size > 0 && m.From > m.Size {
 				continue
 			}
-			answer, fault, err := o.roots.prove(&m)
+			answer, fault, err := o.roots.prove(t.Context(), &m)
 			if !fault.OK() || err != nil {
 				t.Fatalf("at size %d: prove %+v: %v %v", size, m, fault, err)
 			}

@@ -69,7 +69,7 @@ func (ss *session) answerRead(ctx context.Context, kind wire.FrameType, id uint6
 	case wire.FrameAccount:
 		return ss.answerAccount(ctx, id, payload)
 	case wire.FrameProve:
-		return ss.answerProve(id, payload)
+		return ss.answerProve(ctx, id, payload)
 	}
 	return ss.answerWatch(ctx, id, payload)
 }
@@ -142,27 +142,34 @@ func (ss *session) answerEntries(ctx context.Context, id uint64, payload []byte)
 	}
 	answer := wire.EntriesAnswer{Size: size}
 	if tail.Size > 0 {
-		answer.Oldest = tail.First
+		answer.Oldest = s.roots.bodies.oldest()
 	}
 	if len(m.Account) > 0 && m.From > 0 && m.From < answer.Oldest { // "none" would say that it was never booked
-		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: fmt.Sprintf("it is entry %d, whose body is no longer kept here: the archive has it", m.From)}
+		return wire.Fault{Reason: wire.ReasonUnknownRef, Detail: fmt.Sprintf("it is entry %d, whose body is no longer kept here, and no archive is configured", m.From)}
 	}
-	from, to := max(m.From, tail.First), min(m.To, size)
+	from, to := max(m.From, answer.Oldest), min(m.To, size)
 	if m.From == 0 || from > to {
 		ss.out.send(wire.FrameHeader{Type: wire.FrameEntriesAnswer, RequestID: id}, answer.Append)
 		return wire.Fault{}
 	}
-	return ss.streamEntries(ctx, id, answer, from, to)
+	return ss.streamEntries(ctx, id, &m, answer, from, to)
 }
 
-// streamEntries sends the records from..to in frames of moderate length.
-func (ss *session) streamEntries(ctx context.Context, id uint64, answer wire.EntriesAnswer, from, to uint64) wire.Fault {
-	for record, err := range ss.sidecar.store.Records(from, to) {
+// streamEntries sends the records from..to in frames of moderate length. One that was found by its identity
+// has to have it: the index may name a number that another entry has got after a loss.
+func (ss *session) streamEntries(ctx context.Context, id uint64, m *wire.EntriesRequest, answer wire.EntriesAnswer, from, to uint64) wire.Fault {
+	for record, err := range ss.sidecar.roots.bodies.records(ctx, from, to) {
 		if err == nil {
 			err = ctx.Err()
 		}
+		if ss.failedBodies(id, err) {
+			return wire.Fault{}
+		}
 		if err != nil {
 			return ss.failed("reading entries", err)
+		}
+		if len(m.Account) > 0 && !isOf(record.Bytes, m.Account, m.Nonce) {
+			break
 		}
 		if len(answer.Rows) > readFrameBytes {
 			header := wire.FrameHeader{Type: wire.FrameEntriesAnswer, Flags: wire.FlagMore, RequestID: id}

@@ -33,7 +33,7 @@ type rootsSource struct {
 	// oldest is the lowest sequence number that is kept: above 1 once a window has
 	// moved on.
 	oldest  func() uint64
-	record  func(seq uint64, dst []byte) ([]byte, error)
+	bodies  *bodies
 	prover  *merkle.Prover
 	signer  *checkpointSigner
 	stable  *stableSeries
@@ -66,7 +66,7 @@ func newRootsSource(s *Sidecar) *rootsSource {
 			return rootsInLog(s.store, since, to, limit)
 		},
 		oldest:  func() uint64 { return oldestKept(s.store) },
-		record:  s.store.Record,
+		bodies:  &bodies{store: s.store},
 		prover:  newHeadProver(s.store, func() *committer.Head { return s.committer.Head() }),
 		signer:  signer,
 		stable:  newStableSeries(s, signer),

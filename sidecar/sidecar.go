@@ -236,6 +236,9 @@ func (s *Sidecar) startBehindDoors(ctx context.Context) (err error) {
 	if s.archiver, err = newArchiver(s); err != nil {
 		return err
 	}
+	if err := s.roots.bodies.open(s); err != nil {
+		return err
+	}
 	if s.archiver != nil {
 		if err := s.archiver.start(ctx); err != nil {
 			return err

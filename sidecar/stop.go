@@ -57,6 +57,9 @@ func (s *Sidecar) release(ctx context.Context) error {
 	s.watchers.Wait()
 	s.sessions.wakeAll()
 	errs = append(errs, s.sessions.wait(ctx))
+	if s.roots != nil {
+		errs = append(errs, s.roots.bodies.stop(ctx))
+	}
 	if s.https != nil {
 		errs = append(errs, s.https.close(ctx))
 	}

@@ -29,14 +29,24 @@ func Verify(ctx context.Context, home string, progress func(done, size uint64)) 
 	return verify(ctx, home, nil, progress)
 }
 
-// VerifyWithArchive is Verify for a ledger that has pruned bodies: those it reads from the archive at a place,
+// ErrVerifyPruned is what Verify says of a ledger whose older entries are in its archive alone.
+var ErrVerifyPruned = audit.ErrPruned
+
+// VerifyWithArchive is Verify for a ledger that has pruned bodies: those it reads from the archive that a names,
 // with the signatures checked by key, or unchecked where it is nil.
-func VerifyWithArchive(ctx context.Context, home, place string, key note.Verifier, progress func(done, size uint64)) (VerifyReport, error) {
+func VerifyWithArchive(ctx context.Context, home string, a *ArchiveConfig, key note.Verifier, progress func(done, size uint64)) (VerifyReport, error) {
 	id, err := LogIDOf(home)
 	if err != nil {
 		return VerifyReport{}, fmt.Errorf("verify: %w", err)
 	}
-	r, _, err := openArchived(ctx, place, &id, key)
+	objects, err := openArchive(a.place(), a.Credentials, nil)
+	if err != nil {
+		return VerifyReport{}, fmt.Errorf("verify: %w", err)
+	}
+	r, err := archive.OpenReader(ctx, objects, id, key)
+	if errors.Is(unread(err), audit.ErrUnread) {
+		return VerifyReport{}, fmt.Errorf("verify: %w", err)
+	}
 	if err != nil {
 		return VerifyReport{}, &VerifyFinding{Err: err}
 	}
@@ -46,9 +56,28 @@ func VerifyWithArchive(ctx context.Context, home, place string, key note.Verifie
 // olderOf returns what an archive has for package audit.
 func olderOf(ctx context.Context, r *archive.Reader) *audit.Older {
 	return &audit.Older{
-		Commits: func(from uint64) iter.Seq2[*store.Commit, error] { return r.Commits(ctx, from) },
-		Record:  func(seq uint64, dst []byte) ([]byte, error) { return r.Record(ctx, seq, dst) },
+		Commits: func(from uint64) iter.Seq2[*store.Commit, error] {
+			return func(yield func(*store.Commit, error) bool) {
+				for c, err := range r.Commits(ctx, from) {
+					if !yield(c, unread(err)) {
+						return
+					}
+				}
+			}
+		},
+		Record: func(seq uint64, dst []byte) ([]byte, error) {
+			record, err := r.Record(ctx, seq, dst)
+			return record, unread(err)
+		},
 	}
+}
+
+// unread marks what an archive has not answered.
+func unread(err error) error {
+	if unavailable := new(archive.UnavailableError); errors.As(err, &unavailable) {
+		return fmt.Errorf("%w: %w", audit.ErrUnread, err)
+	}
+	return err
 }
 
 func verify(ctx context.Context, home string, older *audit.Older, progress func(done, size uint64)) (report VerifyReport, err error) {

@@ -83,6 +83,16 @@ func (o *Objects) Names(_ context.Context, folder string) ([]string, error) {
 	return names, nil
 }
 
+// NamesAfter returns the first limit names of a folder that sort behind after.
+func (o *Objects) NamesAfter(ctx context.Context, folder, after string, limit int) ([]string, error) {
+	names, err := o.Names(ctx, folder)
+	from, found := slices.BinarySearch(names, after)
+	if found {
+		from++
+	}
+	return names[from:min(from+limit, len(names))], err
+}
+
 // Read returns an object of at most limit bytes, and its version: what Put replaces it by.
 // fs.ErrNotExist where there is none.
 func (o *Objects) Read(_ context.Context, name string, limit int64) (b []byte, version string, err error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"net/http"
 	"path"
 	"slices"
@@ -62,15 +63,35 @@ func (b *Bucket) Prepare(ctx context.Context, folder string) error {
 	return refused(`"00000000000000000000000000000000"`)
 }
 
+// keysPage is how many keys a store gives at once.
+const keysPage = 1000
+
 // Names returns the names in a folder, sorted; of "" those of the folders.
 func (b *Bucket) Names(ctx context.Context, folder string) (names []string, err error) {
+	return b.names(ctx, folder, "", math.MaxInt)
+}
+
+// NamesAfter returns the first limit names of objects in a folder that sort behind after.
+func (b *Bucket) NamesAfter(ctx context.Context, folder, after string, limit int) ([]string, error) {
+	names, err := b.names(ctx, folder, after, limit)
+	return names[:min(limit, len(names))], err
+}
+
+// names asks for pages until there are no more, or limit names.
+func (b *Bucket) names(ctx context.Context, folder, after string, limit int) (names []string, err error) {
 	prefix := ""
 	if at := strings.TrimSuffix(b.place.key(folder), "/"); at != "" {
 		prefix = at + "/"
 	}
 	input := &s3.ListObjectsV2Input{Bucket: &b.place.Bucket, Prefix: &prefix, Delimiter: aws.String("/")}
+	if after != "" {
+		input.StartAfter = aws.String(prefix + after)
+	}
+	if limit < keysPage {
+		input.MaxKeys = aws.Int32(int32(limit))
+	}
 	pages := s3.NewListObjectsV2Paginator(b.client, input)
-	for pages.HasMorePages() {
+	for pages.HasMorePages() && len(names) < limit {
 		var page *s3.ListObjectsV2Output
 		err := again(ctx, func() (err error) {
 			page, err = pages.NextPage(ctx)

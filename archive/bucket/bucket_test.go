@@ -76,6 +76,7 @@ func TestObjects(t *testing.T) {
 type objects interface {
 	Prepare(ctx context.Context, folder string) error
 	Names(ctx context.Context, folder string) ([]string, error)
+	NamesAfter(ctx context.Context, folder, after string, limit int) ([]string, error)
 	Read(ctx context.Context, name string, limit int64) ([]byte, string, error)
 	Put(ctx context.Context, name string, b []byte, version string) (string, error)
 }
@@ -129,6 +130,20 @@ func testObjects(t *testing.T, o objects) {
 	names = slices.DeleteFunc(names, func(name string) bool { return name == "probe" })
 	if err != nil || !slices.Equal(names, want) {
 		t.Fatalf("the folder has %v: %v", names, err)
+	}
+	for _, after := range []string{"a", "one", "z2", "z25", "z6", "zz"} {
+		for _, limit := range []int{1, 3, 4, 100} {
+			want := slices.DeleteFunc(slices.Clone(want), func(name string) bool { return name <= after })
+			want = want[:min(limit, len(want))]
+			got, err := o.NamesAfter(ctx, "a", after, limit)
+			if probe := slices.Index(got, "probe"); probe >= 0 { // which only stores have
+				got = slices.Delete(got, probe, probe+1)
+				want = want[:min(limit-1, len(want))]
+			}
+			if err != nil || !slices.Equal(got, want) {
+				t.Fatalf("%d names behind %s are %v instead of %v: %v", limit, after, got, want, err)
+			}
+		}
 	}
 	if folders, err := o.Names(ctx, ""); err != nil || !slices.Equal(slices.DeleteFunc(folders, func(name string) bool { return name == "b" }), []string{"a"}) {
 		t.Fatalf("the folders are %v: %v", folders, err)

@@ -95,6 +95,9 @@ func (a *audit) whole(ctx context.Context, progress func(done uint64)) (Report, 
 		a.log.older = nil // nothing was pruned
 	}
 	err = a.run(ctx, progress)
+	if finding := new(Finding); errors.Is(err, ErrUnread) && errors.As(err, &finding) {
+		err = fmt.Errorf("audit entry %d: %w", finding.First, finding.Err)
+	}
 	if err == nil {
 		err = a.end(tail)
 	}

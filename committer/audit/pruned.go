@@ -11,11 +11,15 @@ import (
 )
 
 // Older is a copy of a log that has the entries whose bodies a store has pruned: an archive. Commits
-// and Record are as those of a store, and Commits may be used beside Record.
+// and Record are as those of a store, and Commits may be used beside Record. What is ErrUnread is no
+// finding.
 type Older struct {
 	Commits func(from uint64) iter.Seq2[*store.Commit, error]
 	Record  func(seq uint64, dst []byte) ([]byte, error)
 }
+
+// ErrUnread is what a copy says that does not answer now: nothing follows from it.
+var ErrUnread = errors.New("it could not be read")
 
 // log is a whole log: the pruned commits of it from the copy, the others from the store.
 type log struct {

@@ -18,8 +18,8 @@ import (
 	"github.com/rustyonions/ron-ledger/wire/client"
 )
 
-// With retention.keep the bodies of archived entries go. What was booked stays known: it is a duplicate or a conflict as before, roots and proofs of consistency reach back to the
-// first entry, a snapshot of the rest is restored, and with the archive the whole ledger is verified.
+// With retention.keep the bodies of archived entries go, and are read back from the archive. What was booked stays known: it is a duplicate or a
+// conflict as before, roots and proofs reach back to the first entry, a snapshot of the rest is restored, and with the archive the whole ledger is verified.
 func TestRetention(t *testing.T) {
 	const keep, entries = 1000, 9000
 	archived, home := filepath.Join(ShortDir(t), "archive"), filepath.Join(ShortDir(t), "home")
@@ -86,7 +86,7 @@ func TestRetention(t *testing.T) {
 	if _, _, err := sidecar.AcceptLoss(t.Context(), sidecar.RecoverOptions{Home: home}, 1, "a test"); !errors.Is(err, sidecar.ErrRecoverPruned) {
 		t.Fatalf("recover cuts a pruned home: %v", err)
 	}
-	report, err := sidecar.VerifyWithArchive(t.Context(), home, archived, nil, nil)
+	report, err := sidecar.VerifyWithArchive(t.Context(), home, &sidecar.ArchiveConfig{Dir: archived}, nil, nil)
 	if err != nil || report.Size < oldest {
 		t.Fatalf("verified with the archive: %+v: %v", report, err)
 	}
@@ -160,7 +160,7 @@ func restoreDamaged(t *testing.T, home, archived string, oldest uint64) {
 	})
 }
 
-// checkPruned asks for entries whose bodies are gone.
+// checkPruned asks for entries whose bodies are in the archive alone.
 func checkPruned(t *testing.T, c *client.Client, oldest uint64) {
 	t.Helper()
 	for _, n := range []int{1, 255, 256, 257, int(oldest - 1), int(oldest)} {
@@ -185,23 +185,28 @@ func checkPruned(t *testing.T, c *client.Client, oldest uint64) {
 			t.Errorf("prove consistency from %d: %v", size, err)
 		}
 	}
-	refused := func(what string, err error) {
-		t.Helper()
-		if reason := new(client.ReasonError); !errors.As(err, &reason) || reason.Reason != wire.ReasonUnknownRef {
-			t.Errorf("%s: %v", what, err)
+	for _, seq := range []uint64{1, 7, 256, 257, oldest - 1, oldest} {
+		f := wire.Fields{Kind: wire.KindMint, Account: "a", Amount: wire.AmountOf(1), Nonce: nonceOf(int(seq)), Memo: make([]byte, 200)}
+		want, fault := wire.AppendEntry(nil, &f)
+		if !fault.OK() {
+			t.Fatal(fault)
+		}
+		r, err := c.Receipt(t.Context(), seq)
+		if err != nil || !bytes.Equal(r.Record.Entry(), want) {
+			t.Errorf("a receipt of entry %d, which is in the archive: %v", seq, err)
+		}
+		if row, ok, err := c.Find(t.Context(), "a", nonceOf(int(seq))); err != nil || !ok || row.Seq != seq || !bytes.Equal(row.Record.Entry(), want) {
+			t.Errorf("entry %d by its identity: %v, %v", seq, ok, err)
 		}
 	}
-	_, err := c.Receipt(t.Context(), 7)
-	refused("a receipt of a pruned entry", err)
-	_, _, err = c.Find(t.Context(), "a", nonceOf(7))
-	refused("a pruned entry by its identity", err)
-	if _, err := c.Receipt(t.Context(), oldest); err != nil {
-		t.Errorf("a receipt of the oldest entry that is kept: %v", err)
-	}
-	forgotten := new(client.ForgottenError)
-	for _, err := range c.Entries(t.Context(), 1, 10) {
-		if !errors.As(err, &forgotten) || forgotten.Oldest != oldest {
-			t.Errorf("pruned entries by number: %v", err)
+	next := uint64(1)
+	for row, err := range c.Entries(t.Context(), 1, oldest+300) {
+		if err != nil || row.Seq != next || row.Record.Entry().Nonce() != nonceOf(int(next)) {
+			t.Fatalf("entry %d where %d should be: %v", row.Seq, next, err)
 		}
+		next++
+	}
+	if next != oldest+301 {
+		t.Errorf("the entries end before %d", next)
 	}
 }

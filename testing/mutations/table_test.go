@@ -168,6 +168,15 @@ var mutations = []mutation{
 	{"a pruned snapshot begins an epoch that cannot be archived", "sidecar/restore.go",
 		`		if m.First > 1 && !o.SameEpoch && !o.Unarchived {`, `		if false {`,
 		inTests, "TestRetention", false},
+	{"what is read back from the archive is not held against its leaf", "archive/bodies.go",
+		`	if b.options.Hash.Leaf(r.Bytes) == c.leaves[at] {`, `	if true {`,
+		inArchive, "TestBodiesDamage", true},
+	{"any number of reads may wait for the archive", "archive/bodies.go",
+		`	case b.waiting >= waitersMax:`, `	case false:`,
+		inArchive, "TestBodiesTogether", false},
+	{"the cache of segments keeps everything", "archive/unpacked.go",
+		`	for s.bytes += u.bytes(); s.bytes > s.limit && len(s.sorted) > 1; {`, `	for s.bytes += u.bytes(); false; {`,
+		inArchive, "TestBodies$", false},
 	{"a segment replaces what is at its place", "archive/objects.go",
 		`	_, err = f.objects.Put(ctx, f.key(name), b, "")
 `, `	_, version, _ := f.objects.Read(ctx, f.key(name), limit)

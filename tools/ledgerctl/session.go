@@ -133,7 +133,7 @@ func (a *app) advice(err error) string {
 	case errors.Is(err, fs.ErrPermission) && errors.Is(err, client.ErrDisconnected):
 		return "this user may not open the socket: run as the user of ron-ledgerd, or have uds.mode and uds.allow_gids changed"
 	case errors.As(err, &forgotten) && forgotten.Oldest > 0:
-		return fmt.Sprintf("older entries are no longer kept here (window.entries, retention.keep; an archive has them): try ledgerctl get %d..", forgotten.Oldest)
+		return fmt.Sprintf("older entries are no longer kept here (window.entries; retention.keep, and no archive is configured): try ledgerctl get %d..", forgotten.Oldest)
 	case errors.Is(err, client.ErrOutcomeUnknown):
 		return "send the same again: what was booked comes back as a duplicate, nothing is booked twice"
 	case errors.Is(err, client.ErrProtocol):
@@ -146,7 +146,7 @@ var adviceFor = map[wire.Reason]string{
 	wire.ReasonUnauth:       "say which token to use with --token-file or RON_LEDGER_TOKEN; is the uid allowed (uds.allow_uids)?",
 	wire.ReasonCapInvalid:   "see what the token says with ledgerctl token inspect; the one that ron-ledgerd made is HOME/token",
 	wire.ReasonPolicyDenied: "see what the token allows with ledgerctl token inspect",
-	wire.ReasonBusy:         "the sidecar is at a limit: try again in a moment",
+	wire.ReasonBusy:         "the sidecar is at a limit, or cannot reach what it needs: try again in a moment",
 	wire.ReasonDraining:     "the sidecar is shutting down: try again when it is back",
 	wire.ReasonSafeMode:     "the ledger is read-only until an operator acts: ledgerctl status says why",
 	wire.ReasonDiskPressure: "free disk space below the home, or lower disk.reserve_bytes; it clears by itself",

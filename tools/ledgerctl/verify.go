@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +17,8 @@ import (
 )
 
 func (a *app) verifyCommand() *cobra.Command {
-	var export, dir, key, checkpoint string
+	var export, key, checkpoint string
+	var from archiveNamed
 	cmd := &cobra.Command{
 		Use: "verify", Short: "hold a whole ledger against its own bytes",
 		Long: `Verify reads the home of a sidecar, or a copy of one, from the first record to the last:
@@ -27,17 +29,21 @@ head file. It names the first entry that is wrong, and the exit status is then 4
 It changes nothing in the home and takes no lock there: while a sidecar runs on it, what
 is verified is the ledger as it was when verify began.
 
-Entries whose bodies were pruned (retention.keep) are read from the archive: --archive.
+Entries whose bodies were pruned (retention.keep) are read from the archive: the one of
+--archive, or of the configuration (--config, the environment), and the state is held
+against them all the same. The key of a bucket is in the environment, or in the file that
+archive.credentials names.
 
 With --export an exported ledger is verified, a file of JSON Lines or a directory of
 tlog-tiles, against the checkpoint that the key of --key has signed: every record, the
 root, the rules. A directory has its checkpoint in it; that of a file is named by
 --checkpoint (ledgerctl roots --checkpoint), and entries behind its size are not read.`,
-		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json\n  ledgerctl verify --export site --key node.vkey\n" +
+		Example: "  ledgerctl verify\n  ledgerctl verify --home /backup/ledger --json\n  ledgerctl verify --config /etc/ron-ledger.toml\n" +
+			"  ledgerctl verify --export site --key node.vkey\n" +
 			"  ledgerctl verify --export all.jsonl --checkpoint checkpoint --key node.vkey",
 		Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			verify, err := a.whatToVerify(export, dir, key, checkpoint)
+			verify, err := a.whatToVerify(export, from, key, checkpoint)
 			if err != nil {
 				return err
 			}
@@ -56,21 +62,25 @@ root, the rules. A directory has its checkpoint in it; that of a file is named b
 		},
 	}
 	cmd.Flags().StringVar(&export, "export", "", "verify this file or directory, which export has written")
-	cmd.Flags().StringVar(&key, "key", "", "with --export and --archive: verifier key of the ledger, the line itself or a file with it (default with --archive: HOME/node.vkey)")
-	cmd.Flags().StringVar(&dir, "archive", "", "folder or URL of the archive, which has what was pruned")
+	cmd.Flags().StringVar(&key, "key", "", "with --export and an archive: verifier key of the ledger, the line itself or a file with it (default with an archive: HOME/node.vkey)")
+	cmd.Flags().StringVar(&from.place, "archive", "", "folder or URL of the archive, which has what was pruned")
+	cmd.Flags().StringVar(&from.config, "config", "", "configuration file that names the archive (default RON_LEDGER_CONFIG)")
 	cmd.Flags().StringVar(&checkpoint, "checkpoint", "", "with --export FILE: file with a signed checkpoint")
 	return cmd
 }
 
 type verification func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error)
 
+// archiveNamed says where the archive is: by its place, or by a configuration file.
+type archiveNamed struct{ place, config string }
+
 // whatToVerify returns what the flags ask for: the home, or an export.
-func (a *app) whatToVerify(export, dir, key, checkpoint string) (verification, error) {
+func (a *app) whatToVerify(export string, from archiveNamed, key, checkpoint string) (verification, error) {
 	if export == "" {
-		if key != "" && dir == "" || checkpoint != "" {
-			return nil, usagef("--key is for --export and --archive, --checkpoint for --export")
+		if key != "" && from == (archiveNamed{}) || checkpoint != "" {
+			return nil, usagef("--key is for --export, --archive and --config, --checkpoint for --export")
 		}
-		return a.homeToVerify(dir, key)
+		return a.homeToVerify(from, key)
 	}
 	verifier, err := readKey(key)
 	if err != nil {
@@ -94,21 +104,35 @@ func (a *app) whatToVerify(export, dir, key, checkpoint string) (verification, e
 	}, nil
 }
 
-// homeToVerify returns the verification of the home, with the archive where one is named.
-func (a *app) homeToVerify(dir, key string) (verification, error) {
+// homeToVerify returns the verification of the home, with the archive that is named, or, where bodies
+// were pruned, with that of the configuration.
+func (a *app) homeToVerify(from archiveNamed, key string) (verification, error) {
 	home, err := a.homePath()
-	if err != nil || dir == "" {
-		return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
-			return sidecar.Verify(ctx, home, progress)
-		}, err
+	if err != nil {
+		return nil, err
 	}
-	if key == "" {
-		key = filepath.Join(home, "node.vkey")
-	}
-	verifier, err := readKey(key)
-	return func(ctx context.Context, progress func(done, size uint64)) (sidecar.VerifyReport, error) {
-		return sidecar.VerifyWithArchive(ctx, home, dir, verifier, progress)
-	}, err
+	return func(ctx context.Context, progress func(done, size uint64)) (report sidecar.VerifyReport, err error) {
+		if from.place == "" {
+			if report, err = sidecar.Verify(ctx, home, progress); !errors.Is(err, sidecar.ErrVerifyPruned) {
+				return report, err
+			}
+		}
+		c := &sidecar.Config{}
+		if from.place == "" {
+			if c, err = a.loadConfig(from.config, ""); err != nil {
+				return report, err
+			}
+			if cmp.Or(c.Archive.URL, c.Archive.Dir, c.Archive.Adopt) == "" {
+				return report, fmt.Errorf("verify %s: older entries are in the archive alone: say where it is with --archive, or with --config", home)
+			}
+		}
+		c.Archive.URL = cmp.Or(from.place, c.Archive.URL)
+		verifier, err := readKey(cmp.Or(key, filepath.Join(home, "node.vkey")))
+		if err != nil {
+			return report, err
+		}
+		return sidecar.VerifyWithArchive(ctx, home, &c.Archive, verifier, progress)
+	}, nil
 }
 
 // showEntries shows how many entries of how many are done, as it is told, until stop is called.

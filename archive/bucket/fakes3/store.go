@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -119,13 +120,16 @@ type listed struct {
 	CommonPrefixes        []struct{ Prefix string }
 }
 
-// list answers with the keys behind the token, which is the last key of the page before.
+// list answers with the keys behind the token, which is the last key of the page before, or behind start-after.
 func (s *Store) list(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
-	prefix, after := query.Get("prefix"), query.Get("continuation-token")
+	prefix, after := query.Get("prefix"), max(query.Get("continuation-token"), query.Get("start-after"))
 	answer, page := listed{}, s.PageKeys
 	if page == 0 {
 		page = 1000
+	}
+	if keys, err := strconv.Atoi(query.Get("max-keys")); err == nil {
+		page = min(page, keys)
 	}
 	folders := map[string]bool{}
 	for _, key := range s.Keys(strings.Trim(r.URL.Path, "/")) {
