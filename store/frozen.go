@@ -25,7 +25,7 @@ const freezeTries = 20
 //
 //	tables, WALs from the newest to the oldest, manifest, tables again
 //
-// Tables never change, so they are held open, and live on when the writer deletes them. WALs and
+// Tables never change, so they are held open, one descriptor each, and live on when the writer deletes them. WALs and
 // manifest are copied into memory: at most some 100 MiB. A WAL that another follows is complete, so the copies
 // are the beginning of what was written. A WAL that is gone, or used again while it is copied, was
 // flushed before, and the manifest that is copied behind it knows the table. Compactions may make and
@@ -57,14 +57,24 @@ type frozenFS struct {
 	vfs.FS
 	dir       string
 	copied    map[string][]byte
-	tables    map[string]vfs.File
+	tables    map[string]heldTable
+	links     string              // ends the names of the links that hold tables; "": they are held open
 	lists     map[string][]string // of the directories of the databases
 	manifests map[string]int      // the length of each
 }
 
+// heldTable is a table that lives on, by a descriptor or under another name.
+type heldTable struct {
+	file vfs.File
+	link string
+}
+
+// linkSuffix ends the names of all links that hold tables. Open removes those that a crash left.
+const linkSuffix = ".frozen"
+
 func newFrozen(fsys vfs.FS, dir string) *frozenFS {
 	return &frozenFS{
-		FS: fsys, dir: dir, copied: map[string][]byte{}, tables: map[string]vfs.File{}, lists: map[string][]string{},
+		FS: fsys, dir: dir, copied: map[string][]byte{}, tables: map[string]heldTable{}, lists: map[string][]string{},
 		manifests: map[string]int{},
 	}
 }
@@ -115,7 +125,7 @@ func (f *frozenFS) files(dir string, names []string) error {
 		switch {
 		case isWAL(name):
 			wals = append(wals, name)
-		case !isTable(name) && name != "LOCK":
+		case !isTable(name) && name != "LOCK" && !strings.HasSuffix(name, linkSuffix):
 			others = append(others, name)
 		}
 	}
@@ -159,18 +169,47 @@ func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
 
-// hold opens the tables that are not open yet.
+// hold makes the tables live on that do not yet.
 func (f *frozenFS) hold(dir string, names []string) error {
 	for _, name := range names {
 		path := f.PathJoin(dir, name)
-		if !isTable(name) || f.tables[path] != nil {
+		if _, held := f.tables[path]; held || !isTable(name) {
 			continue
 		}
-		file, err := f.FS.Open(path)
+		table, err := f.holdTable(path)
 		if err == nil {
-			f.tables[path] = file
+			f.tables[path] = table
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return err
+		}
+	}
+	return nil
+}
+
+// holdTable gives a table a second name, which takes no descriptor, where that is wanted and the file system can.
+func (f *frozenFS) holdTable(path string) (heldTable, error) {
+	if f.links != "" {
+		link := path + f.links
+		err := f.FS.Link(path, link)
+		if !linkless(err) {
+			return heldTable{link: link}, err
+		}
+	}
+	file, err := f.FS.Open(path)
+	return heldTable{file: file}, err
+}
+
+// removeLinks removes what a crash left of tables that were held by links.
+func removeLinks(fsys vfs.FS, dir string) error {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.HasSuffix(name, linkSuffix) {
+			if err := fsys.Remove(fsys.PathJoin(dir, name)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -199,8 +238,12 @@ func (f *frozenFS) movedOn() bool {
 // Close lets go of the tables.
 func (f *frozenFS) Close() error {
 	var errs []error
-	for file := range maps.Values(f.tables) {
-		errs = append(errs, file.Close())
+	for table := range maps.Values(f.tables) {
+		if table.link != "" {
+			errs = append(errs, f.FS.Remove(table.link))
+		} else {
+			errs = append(errs, table.file.Close())
+		}
 	}
 	clear(f.tables)
 	return errors.Join(errs...)
@@ -212,8 +255,11 @@ type heldFile struct{ vfs.File }
 func (heldFile) Close() error { return nil }
 
 func (f *frozenFS) Open(name string, options ...vfs.OpenOption) (vfs.File, error) {
-	if table := f.tables[name]; table != nil {
-		return heldFile{table}, nil
+	switch table, held := f.tables[name]; {
+	case held && table.link != "":
+		return f.FS.Open(table.link, options...)
+	case held:
+		return heldFile{table.file}, nil
 	}
 	if b, known := f.copied[name]; known {
 		return vfs.NewMemFile(b), nil // which nobody writes
@@ -225,7 +271,7 @@ func (f *frozenFS) Open(name string, options ...vfs.OpenOption) (vfs.File, error
 }
 
 func (f *frozenFS) Stat(name string) (vfs.FileInfo, error) {
-	if f.tables[name] == nil && f.copied[name] == nil && f.lists[f.PathDir(name)] == nil {
+	if _, held := f.tables[name]; !held && f.copied[name] == nil && f.lists[f.PathDir(name)] == nil {
 		return f.FS.Stat(name)
 	}
 	file, err := f.Open(name)

@@ -25,11 +25,12 @@ const (
 )
 
 // FreezeState opens the state as it is at its newest mark once more, through files and a cache of its
-// own, so that reading all of it takes nothing from look-ups. Until it is closed every table is held
-// open. read is as that of ScrubLog.
+// own, so that reading all of it takes nothing from look-ups. Until it is closed every table is held by a
+// link beside it, or held open where the file system has no links. read is as that of ScrubLog.
 func (s *Store) FreezeState(read func(n int) error) (*FrozenState, error) {
 	for try := 1; ; try++ {
 		frozen := newFrozen(&throttledFS{FS: s.fs, read: read}, s.dir)
+		frozen.links = fmt.Sprintf(".%d%s", s.freezes.Add(1), linkSuffix)
 		f, err := s.freezeState(frozen)
 		if err == nil {
 			return f, nil

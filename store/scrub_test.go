@@ -2,11 +2,15 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // scrubbedCommits are those that a scrub of the log reads, up to goal where that is not 0.
@@ -210,3 +214,50 @@ func TestFrozenState(t *testing.T) {
 	}
 	closeStore(t, s)
 }
+
+// TestFrozenStateTakesNoDescriptors: tables are held by links, which go with it or, where a crash left them, with the
+// next Open; a file system without links holds them open.
+func TestFrozenStateTakesNoDescriptors(t *testing.T) {
+	for _, linkless := range []bool{false, true} {
+		t.Run(fmt.Sprintf("linkless=%v", linkless), func(t *testing.T) {
+			dir, l := t.TempDir(), newLedger(newSeed(t))
+			s := open(t, Options{Dir: dir})
+			for before := uint64(0); before < 400; before = l.size {
+				mustAppend(t, s, l.commit(40, 120))
+				mustCheckpoint(t, s, l.checkpoint(before))
+			}
+			frozen := newFrozen(s.fs, s.dir)
+			frozen.links = ".0" + linkSuffix
+			if linkless {
+				frozen.FS = noLinks{s.fs}
+			}
+			if err := frozen.database(s.fs.PathJoin(dir, stateDirName)); err != nil {
+				t.Fatal(err)
+			}
+			files := 0
+			for _, table := range frozen.tables {
+				if table.file != nil {
+					files++
+				}
+			}
+			if len(frozen.tables) == 0 || (files > 0) != linkless {
+				t.Errorf("%d of %d tables are held open", files, len(frozen.tables))
+			}
+			if linkless {
+				if err := frozen.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			closeStore(t, s)
+			closeStore(t, open(t, Options{Dir: dir}))
+			left, err := filepath.Glob(filepath.Join(dir, stateDirName, "*"+linkSuffix))
+			if err != nil || len(left) > 0 {
+				t.Errorf("left: %v, %v", left, err)
+			}
+		})
+	}
+}
+
+type noLinks struct{ vfs.FS }
+
+func (noLinks) Link(string, string) error { return syscall.EPERM }

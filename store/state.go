@@ -76,6 +76,8 @@ func (s *Store) tryState(o *Options) error {
 	st.options = stateOptions(o, engineOptions(guarded, s.cache, s.files), s.stateFailed, &st.stalls)
 	if o.ReadOnly {
 		s.toRead(st.options)
+	} else if err := removeLinks(s.fs, s.fs.PathJoin(s.dir, stateDirName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.logger.Warn("links to tables of the state stay, and with them the room that the tables take", zap.Error(err))
 	}
 	st.options.EnsureDefaults()
 	st.opening.Store(stateOpenTries)

@@ -49,6 +49,7 @@ type Store struct {
 
 	blocks    blockCache
 	logStalls stalls
+	freezes   atomic.Uint64 // of the state, which are told apart by it
 	state     state
 }
 
