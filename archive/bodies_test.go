@@ -134,7 +134,7 @@ func TestBodies(t *testing.T) {
 	for _, limit := range []int64{1, 20 << 10, 64 << 20} {
 		b := l.bodies(o, limit, time.Minute)
 		reads := o.reads.Load()
-		for range 300 {
+		for range 100 {
 			from := 1 + l.rng.Uint64N(l.wholeBlocks())
 			to := min(from+l.rng.Uint64N(40), l.wholeBlocks())
 			if err := l.readBack(b, from, to); err != nil {
