@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -26,8 +27,9 @@ const archiveRetryAfter = time.Second
 // bodies reads entries where their bodies are: in the log, or, once they were pruned, in the archive. The
 // committer never does: it would wait for the network.
 type bodies struct {
-	store *store.Store
-	older *archive.Bodies // nil: there is no archive
+	store  *store.Store
+	older  *archive.Bodies // nil: there is no archive
+	logged atomic.Int64    // Unix time at which a failure was last told in the log
 }
 
 // open takes the archive for what is not in the log, where there is one.
@@ -41,7 +43,17 @@ func (b *bodies) open(s *Sidecar) error {
 	}
 	b.older = archive.NewBodies(archive.BodiesOptions{
 		Objects: s.archiver.objects, LogID: s.logID, Hash: s.hash, Verifier: verifier,
-		Leaves:     func(block uint64) ([]merkle.Hash, error) { return prunedLeaves(s.store, block, merkle.BlockLeaves) },
+		Leaves: func(block uint64) ([]merkle.Hash, error) { return prunedLeaves(s.store, block, merkle.BlockLeaves) },
+		Commit: func(seq uint64) (store.RootRow, error) {
+			rows, err := s.store.Roots(seq-1, 1)
+			if err == nil && len(rows) == 0 {
+				err = fmt.Errorf("the root of the commit of entry %d: %w", seq, store.ErrNotFound)
+			}
+			if err != nil {
+				return store.RootRow{}, err
+			}
+			return rows[0], nil
+		},
 		CacheBytes: int64(s.config.Archive.CacheBytes), Timeout: bodiesTimeout,
 	})
 	return nil
@@ -109,20 +121,28 @@ func isOf(record, account []byte, nonce wire.Nonce) bool {
 	return fault.OK() && r.Entry().Nonce() == nonce && bytes.Equal(r.Entry().Account(), account)
 }
 
-// failedBodies answers a read that the archive has not given what it needs, and reports whether it was that.
+// failedBodies answers a read that the archive has not given what it needs, and reports whether it was that. The log
+// is told once a second at most.
 func (ss *session) failedBodies(id uint64, err error) bool {
 	unavailable, damaged := new(archive.UnavailableError), new(archive.DamagedError)
 	switch {
 	case errors.Is(err, context.Canceled):
 		return false
 	case errors.As(err, &unavailable):
-		ss.log.Warn("an entry was not read from the archive", zap.Error(err))
+		ss.sidecar.roots.bodies.warn(ss.log, "an entry was not read from the archive", err)
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonBusy, Detail: unavailable.Error()}, archiveRetryAfter)
 	case errors.As(err, &damaged):
-		ss.log.Error("an entry cannot be read from the archive", zap.Error(err))
+		ss.sidecar.roots.bodies.warn(ss.log, "an entry cannot be read from the archive", err)
 		ss.out.fail(id, wire.Fault{Reason: wire.ReasonInternal, Detail: damaged.Error()}, 0)
 	default:
 		return false
 	}
 	return true
+}
+
+func (b *bodies) warn(log *zap.Logger, what string, err error) {
+	now, last := time.Now().Unix(), b.logged.Load()
+	if now > last && b.logged.CompareAndSwap(last, now) {
+		log.Warn(what, zap.Error(err))
+	}
 }

@@ -161,7 +161,7 @@ func (g *gauges) Collect(out chan<- prometheus.Metric) {
 	gauge(g.epoch, float64(s.epoch))
 	gauge(g.size, float64(head.Size))
 	gauge(g.headTime, float64(head.TimeMs)/1e3)
-	gauge(g.lastFailure, float64(s.failed))
+	gauge(g.lastFailure, float64(s.failed.unix()))
 	counter(g.checkpoints, float64(stats.Checkpoints))
 	gauge(g.checkpointSize, float64(s.store.Mark().Size))
 	gauge(g.accounts, float64(stats.AccountsInMemory))

@@ -3,6 +3,8 @@ package sidecar
 import (
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -32,10 +34,30 @@ func (h *home) keepFailure(now time.Time, why string) {
 	}
 }
 
-// lastFailure returns the Unix time in the file; 0 where there is none, or none that can be read.
-func (h *home) lastFailure() (unix int64) {
-	if text, err := os.ReadFile(h.path(failureFile)); err == nil {
-		_, _ = fmt.Sscan(string(text), &unix)
+// Failure is when a run on a home has last ended with ExitUnknownState, and why.
+type Failure struct {
+	TimeMs int64  `json:"time_ms"`
+	Why    string `json:"why"`
+}
+
+// lastFailure returns what is in the file; nil where there is none, or none that can be read.
+func (h *home) lastFailure() *Failure {
+	text, err := os.ReadFile(h.path(failureFile))
+	if err != nil {
+		return nil
 	}
-	return unix
+	when, why, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
+	unix, err := strconv.ParseInt(when, 10, 64)
+	if err != nil {
+		return nil
+	}
+	return &Failure{TimeMs: unix * 1000, Why: why}
+}
+
+// unix is the time in Unix seconds; 0 of none.
+func (f *Failure) unix() int64 {
+	if f == nil {
+		return 0
+	}
+	return f.TimeMs / 1000
 }

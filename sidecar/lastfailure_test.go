@@ -42,6 +42,9 @@ func TestLastFailureIsTold(t *testing.T) {
 	if got := told(); got != "1.7e+09" {
 		t.Errorf("after a failure it is %s", got)
 	}
+	if f := h.lastFailure(); f == nil || *f != (Failure{1700000000000, "append to the log: input/output error"}) {
+		t.Errorf("it is told as %+v", f)
+	}
 	if err := os.WriteFile(h.path(failureFile), []byte("no number"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +65,7 @@ func TestLastFailureIsTold(t *testing.T) {
 			ended = true
 		default:
 		}
-		if h.lastFailure() == 0 {
+		if h.lastFailure() == nil {
 			t.Fatal("a process that ended while it wrote the file would have left none")
 		}
 	}
@@ -71,7 +74,7 @@ func TestLastFailureIsTold(t *testing.T) {
 	}
 	(&home{dir: c.Home}).keepFailure(time.Now(), "a micronode keeps nothing")
 	(*home)(nil).keepFailure(time.Now(), "no home yet")
-	if h.lastFailure() != 0 {
+	if h.lastFailure() != nil {
 		t.Error("a micronode has written it")
 	}
 }

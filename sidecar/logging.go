@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -87,23 +88,25 @@ func (s *Sidecar) logStart() {
 	s.log.Info("ready", fields...)
 }
 
-// rareWarning logs the same warning once in warningPause at most, with the number of those that it left out
-// since: whoever knocks at the door writes no faster into the log. It is used by one goroutine.
-type rareWarning struct {
-	log  *zap.Logger
-	what string
-
-	next time.Time // before it nothing is logged
+// rareLine is a line of the log that is written once in rareLinePause at most, with the number of those that were left out
+// since: whoever knocks at the door writes no faster into the log. The zero value is one.
+type rareLine struct {
+	mu   sync.Mutex
+	next time.Time // before it nothing is written
 	left uint64
 }
 
-const warningPause = time.Second
+const rareLinePause = time.Second
 
-func (w *rareWarning) warn(now time.Time, err error) {
-	if now.Before(w.next) {
-		w.left++
-		return
+// due reports whether the line is to be written now, and in its field how many were left out.
+func (r *rareLine) due(now time.Time) (leftOut zap.Field, due bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Before(r.next) {
+		r.left++
+		return leftOut, false
 	}
-	w.log.Warn(w.what, zap.Error(err), zap.Uint64("left_out", w.left))
-	w.next, w.left = now.Add(warningPause), 0
+	leftOut = zap.Uint64("left_out", r.left)
+	r.next, r.left = now.Add(rareLinePause), 0
+	return leftOut, true
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -52,12 +51,15 @@ func TestLogFormats(t *testing.T) {
 	}
 }
 
-// TestRareWarning: a hundred warnings a second are one, which counts those that it stands for.
-func TestRareWarning(t *testing.T) {
+// TestRareLine: a hundred lines a second are one, which counts those that it stands for.
+func TestRareLine(t *testing.T) {
 	core, seen := observer.New(zap.WarnLevel)
-	w, start := rareWarning{log: zap.New(core), what: "connection refused"}, time.Unix(0, 0)
+	log, start := zap.New(core), time.Unix(0, 0)
+	var line rareLine
 	for at := time.Duration(0); at < 3*time.Second; at += 10 * time.Millisecond {
-		w.warn(start.Add(at), syscall.EMFILE)
+		if left, due := line.due(start.Add(at)); due {
+			log.Warn("connection refused", left)
+		}
 	}
 	var left []uint64
 	for _, entry := range seen.All() {

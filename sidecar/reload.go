@@ -85,6 +85,11 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 	if err != nil {
 		s.log.Error("the configuration could not be read again: that before stays in force", zap.Error(err))
 		r.Error = err.Error()
+		failed := Reloaded{Error: r.Error}
+		if before := s.reloaded.Load(); before != nil {
+			failed.Restart = before.Restart
+		}
+		s.reloaded.Store(&failed)
 		return r
 	}
 	read.UDS.MaxConnections, read.HTTPS.MaxConnections = s.boundedConnections(read)
@@ -103,7 +108,7 @@ func (s *Sidecar) reloadConfig() (r Reloaded) {
 		}
 	}
 	s.apply(&next)
-	s.restart.Store(&r.Restart)
+	s.reloaded.Store(&Reloaded{Restart: r.Restart})
 	if len(r.Changed)+len(r.Restart) > 0 {
 		s.log.Info("the configuration was read again", zap.Strings("changed", words(r.Changed)), zap.Strings("needs_restart", words(r.Restart)))
 	}

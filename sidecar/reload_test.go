@@ -113,6 +113,13 @@ func TestReload(t *testing.T) {
 	if r := o.reloadConfig(); r.Error == "" || o.live().UDS.IdleTimeout != seconds(5) {
 		t.Errorf("what cannot be read: %+v", r)
 	}
+	if told := o.reloaded.Load(); told.Error == "" || len(told.Restart) != 1 {
+		t.Errorf("it is told as %+v", told)
+	}
+	failed = nil
+	if r := o.reloadConfig(); r.Error != "" || o.reloaded.Load().Error != "" {
+		t.Errorf("what can be read again: %+v", r)
+	}
 }
 
 // TestReloadOfConnections has descriptors bound the connections: what the file asks for is bounded as at the start, so that

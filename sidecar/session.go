@@ -199,7 +199,9 @@ func (ss *session) payload(frame wire.Frame) ([]byte, error) {
 // refuse answers with an error after which the connection is closed.
 func (ss *session) refuse(id uint64, fault wire.Fault) error {
 	ss.out.fail(id, fault, 0)
-	ss.log.Info("connection refused", zap.Stringer("reason", fault.Reason), zap.String("detail", fault.Detail), zap.Uint64("request", id))
+	if left, due := ss.sidecar.refusals.due(time.Now()); due { // at debug each has its line
+		ss.log.Info("connection refused", zap.Stringer("reason", fault.Reason), zap.String("detail", fault.Detail), zap.Uint64("request", id), left)
+	}
 	return errClose
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -39,14 +40,22 @@ func (t *sessionTable) init() {
 	t.byUID = make(map[uint32]int)
 }
 
+// ownConnections is how many of so many connections are kept for the sidecar's own uid: a probe is answered, and an operator
+// gets in, when others have taken all that they can.
+func ownConnections(most int) int { return min(8, most/8) }
+
 // admit counts a connection, or says why there is no room for it.
 func (t *sessionTable) admit(conn net.Conn, peer peercred.Cred, limits *UDSConfig) string {
+	most := limits.MaxConnections
+	if peer.UID != uint32(os.Geteuid()) {
+		most -= ownConnections(most)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case t.waking:
 		return "the sidecar is shutting down"
-	case len(t.conns) >= limits.MaxConnections:
+	case len(t.conns) >= most:
 		return fmt.Sprintf("%d connections are open (uds.max_connections)", len(t.conns))
 	case t.byUID[peer.UID] >= limits.MaxConnectionsPerUID:
 		return fmt.Sprintf("uid %d has %d connections open (uds.max_connections_per_uid)", peer.UID, t.byUID[peer.UID])

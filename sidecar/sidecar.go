@@ -37,12 +37,12 @@ type Sidecar struct {
 	configText  atomic.Pointer[[]byte] // of the file, as it was read last
 	reloading   sync.Mutex             // one at a time
 	loadAgain   func() (*Config, error)
-	restart     atomic.Pointer[[]Change] // read again, and not in force
+	reloaded    atomic.Pointer[Reloaded] // the last time; nil: never
 	descriptors descriptors
 
 	started  time.Time
 	home     *home
-	failed   int64 // Unix time at which a run on this home has last ended with ExitUnknownState; 0: none
+	failed   *Failure // of an earlier run on this home; nil: none
 	identity *Identity
 	keys     *tokenKeyFiles
 	logID    [16]byte // of the epoch in force
@@ -79,6 +79,7 @@ type Sidecar struct {
 	sessions sessionTable
 
 	turnedAway chan struct{} // a place for each peer that is told why it is not served
+	refusals   rareLine      // in the log, of connections
 	failing    sync.Mutex    // held from a failure on to the end of the process
 }
 
@@ -259,7 +260,7 @@ func (s *Sidecar) startBehindDoors(ctx context.Context) (err error) {
 // acceptLoop takes connections: credentials first, then the limits, before a byte
 // is read.
 func (s *Sidecar) acceptLoop() {
-	failed, denied := rareWarning{log: s.log, what: "connection refused"}, rareWarning{log: s.log, what: "connection denied"}
+	var failed, denied, crowded rareLine
 	for id := uint64(1); ; id++ {
 		conn, peer, err := s.listener.Accept()
 		if errors.Is(err, net.ErrClosed) {
@@ -267,7 +268,9 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err != nil {
 			s.metrics.denied()
-			failed.warn(time.Now(), err)
+			if left, due := failed.due(time.Now()); due {
+				s.log.Warn("connection refused", zap.Error(err), left)
+			}
 			if refused := new(peercred.RefusedError); !errors.As(err, &refused) {
 				time.Sleep(acceptPause) // out of descriptors, perhaps: do not spin
 			}
@@ -275,12 +278,17 @@ func (s *Sidecar) acceptLoop() {
 		}
 		if err := s.policy().Check(peer); err != nil {
 			s.metrics.denied()
-			denied.warn(time.Now(), err)
+			if left, due := denied.due(time.Now()); due {
+				s.log.Warn("connection denied", zap.Error(err), left)
+			}
 			s.turnAway(conn, wire.ReasonUnauth, err.Error())
 			continue
 		}
 		if why := s.sessions.admit(conn, peer, &s.live().UDS); why != "" {
 			s.metrics.denied()
+			if left, due := crowded.due(time.Now()); due {
+				s.log.Warn("connection turned away", zap.Uint32("uid", peer.UID), zap.Int32("pid", peer.PID), zap.String("why", why), left)
+			}
 			s.turnAway(conn, wire.ReasonBusy, why)
 			continue
 		}

@@ -12,14 +12,15 @@ import (
 
 // Status is what STATUS answers, as JSON. Members may be added.
 type Status struct {
-	Ready    bool   `json:"ready"` // writable
-	Degraded string `json:"degraded,omitempty"`
-	Lost     []Span `json:"lost,omitempty"` // in safe mode: what is missing or cannot be trusted, where that is known
-	Profile  string `json:"profile"`
-	Name     string `json:"name"`
-	LogID    string `json:"log_id"`
-	Epoch    uint64 `json:"epoch"`
-	Hash     string `json:"hash"`
+	Ready    bool     `json:"ready"` // writable
+	Degraded string   `json:"degraded,omitempty"`
+	Lost     []Span   `json:"lost,omitempty"`         // in safe mode: what is missing or cannot be trusted, where that is known
+	Failure  *Failure `json:"last_failure,omitempty"` // of an earlier run, which ended with ExitUnknownState
+	Profile  string   `json:"profile"`
+	Name     string   `json:"name"`
+	LogID    string   `json:"log_id"`
+	Epoch    uint64   `json:"epoch"`
+	Hash     string   `json:"hash"`
 
 	Size   uint64      `json:"size"`
 	Root   merkle.Hash `json:"root"`
@@ -40,6 +41,7 @@ type Status struct {
 	Disk          *DiskStatus `json:"disk,omitempty"`
 	CertNotAfter  int64       `json:"cert_not_after"` // Unix seconds
 	LogLevel      string      `json:"log_level"`
+	ConfigError   string      `json:"config_error,omitempty"`   // why the configuration could not be read again
 	RestartNeeded []string    `json:"restart_needed,omitempty"` // keys of the configuration that were changed since the start
 
 	Archive  *ArchiveStatus  `json:"archive,omitempty"`
@@ -74,7 +76,7 @@ func (s *Sidecar) Status() Status {
 	head, stats := s.committer.Head(), s.committer.Stats()
 	tail, _ := s.store.Last() // what fails to be read is shown as unknown
 	status := Status{
-		Ready: true, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Epoch: s.epoch, Hash: s.hash.String(),
+		Ready: true, Failure: s.failed, Profile: s.config.Profile, Name: s.config.Name, LogID: hex.EncodeToString(s.logID[:]), Epoch: s.epoch, Hash: s.hash.String(),
 		Size: head.Size, Root: head.Root, RootMs: head.TimeMs, Oldest: tail.First,
 		CheckpointSize: s.store.Mark().Size, Replayed: s.committer.Recovered().Replayed,
 		Queue: stats.QueueRequests, QueueCapacity: stats.QueueCapacity, Connections: s.sessions.count(),
@@ -88,8 +90,9 @@ func (s *Sidecar) Status() Status {
 	if s.config.Profile == Macronode {
 		status.Disk = &DiskStatus{Free: s.disk.free.Load(), Total: s.disk.total.Load(), Reserve: s.disk.reserve.Load()}
 	}
-	if restart := s.restart.Load(); restart != nil {
-		for _, change := range *restart {
+	if reloaded := s.reloaded.Load(); reloaded != nil {
+		status.ConfigError = reloaded.Error
+		for _, change := range reloaded.Restart {
 			status.RestartNeeded = append(status.RestartNeeded, change.Key)
 		}
 	}

@@ -80,6 +80,15 @@ func TestConfiguration(t *testing.T) {
 				t.Errorf("%s: %s does not know the socket %s", o.name, container.Name, c.UDS.Path)
 			}
 		}
+		homes := 0
+		for _, object := range o.objects {
+			if file, ok := object.(*corev1.ConfigMap); ok && strings.Contains(file.Data["ledger.toml"], "\nhome = \""+c.Home+"\"") {
+				homes++
+			}
+		}
+		if i := slices.IndexFunc(ledger(t, pod).Env, func(e corev1.EnvVar) bool { return e.Name == "RON_LEDGER_HOME" }); i < 0 || homes != 1 {
+			t.Errorf("%s: ledgerctl does not know the home %s, or the file has another", o.name, c.Home)
+		}
 		if _, port, _ := strings.Cut(c.HTTPS.Addr, ":"); port != strconv.Itoa(int(ledger(t, pod).Ports[0].ContainerPort)) {
 			t.Errorf("%s: HTTPS listens on %s, the container's port is %d", o.name, c.HTTPS.Addr, ledger(t, pod).Ports[0].ContainerPort)
 		}

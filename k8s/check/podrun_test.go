@@ -66,6 +66,28 @@ func must(t *testing.T, err error) {
 	}
 }
 
+// environment is what the overlay gives a container, which TestConfiguration holds against its ledger.toml.
+func (p *podStandIn) environment(user *syscall.Credential) []string {
+	env := []string{"RON_LEDGER_SOCKET=" + p.socket, "PATH=" + os.Getenv("PATH")}
+	if user == ledgerUser {
+		env = append(env, "RON_LEDGER_HOME="+p.data+"/home", "RON_LEDGER_MEMORY_CONTAINER=805306368")
+	}
+	return env
+}
+
+// operator runs what the runbook has run inside of the ledger's container.
+func (p *podStandIn) operator() {
+	p.t.Helper()
+	for _, words := range []string{
+		"status", "metrics ledger_size_entries", "trace slow -n 3", "admin log-level", "config print --running", "config diff " + p.config, "config reload",
+		"profile goroutine", "mint operator/a 1", "balances", "roots", "verify", "key list", "snapshot create --out " + p.data + "/copy.tar.zst",
+	} {
+		if said, err := p.as(ledgerUser, append([]string{p.programs + "/ledgerctl"}, strings.Fields(words)...)...); err != nil {
+			p.t.Errorf("ledgerctl %s, in the container: %v: %s", words, err, said)
+		}
+	}
+}
+
 // as runs a program to its end, as a user, with the environment of the pod.
 func (p *podStandIn) as(user *syscall.Credential, args ...string) (string, error) {
 	p.t.Helper()
@@ -73,7 +95,7 @@ func (p *podStandIn) as(user *syscall.Credential, args ...string) (string, error
 	defer cancel()
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Dir = "/"
-	command.Env = []string{"RON_LEDGER_SOCKET=" + p.socket, "PATH=" + os.Getenv("PATH")}
+	command.Env = p.environment(user)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	output, err := command.CombinedOutput()
 	return string(output), err
@@ -103,7 +125,7 @@ func (p *podStandIn) container(user *syscall.Credential, args ...string) *runnin
 	p.t.Helper()
 	r := &running{command: exec.Command(args[0], args[1:]...)}
 	r.command.Dir = "/"
-	r.command.Env = []string{"RON_LEDGER_SOCKET=" + p.socket, "RON_LEDGER_MEMORY_CONTAINER=805306368", "PATH=" + os.Getenv("PATH")}
+	r.command.Env = p.environment(user)
 	r.command.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 	r.command.Stdout, r.command.Stderr = r, r
 	must(p.t, r.command.Start())
@@ -165,7 +187,8 @@ func (p *podStandIn) readOnly(args ...string) (*syscall.Credential, []string) {
 
 // A pod of the macronode overlay works: the sidecar makes its folder and its home in volumes as kubelet makes them, the
 // probes succeed, the application books with what uds.grant hands out over a read-only volume and cannot touch the socket,
-// a stranger is kept out, metrics of the process can be read, and a restart finds everything again.
+// a stranger is kept out, the commands of the runbook work inside of the container, metrics of the process can be read, and a
+// restart finds everything again.
 func TestPod(t *testing.T) {
 	p := newPodStandIn(t)
 	ledger := p.ledger()
@@ -187,6 +210,7 @@ func TestPod(t *testing.T) {
 			t.Errorf("the application may %v: %s", command, said)
 		}
 	}
+	p.operator()
 	if said, err := p.as(stranger, p.programs+"/ledgerctl", "health", "--live"); err == nil || !strings.Contains(said, "permission denied") {
 		t.Errorf("a stranger gets in: %v: %s", err, said)
 	}

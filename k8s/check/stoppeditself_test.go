@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"testing"
 )
 
@@ -68,8 +68,8 @@ func TestMonitoringStoppedItself(t *testing.T) {
 		return err
 	})
 	eventually(t, "the sidecar is ready again", ready)
-	if why, err := os.ReadFile(filepath.Join(home, "failure")); err != nil || !strings.Contains(string(why), "no space left on device") {
-		t.Errorf("it notes %q: %v", why, err)
+	if why, err := cli("status"); err != nil || !regexp.MustCompile(`(?m)^failure .* ago \(status 70\): .*no space left on device$`).Match(why) {
+		t.Errorf("its status is\n%s%v", why, err)
 	}
 	var report struct {
 		HTTPS string `json:"https"`

@@ -31,10 +31,13 @@ func run(ctx context.Context, entries int, seed uint64, p prices) error {
 	if err != nil {
 		return err
 	}
+	if m.pruned, err = measurePruned(ctx, entries, m.state); err != nil {
+		return err
+	}
 	fmt.Printf("measured, of %d entries of %.0f bytes\n\n", entries, m.record)
 	rows("| bytes an entry | |\n|---|---|",
 		"| record: entry and stamp | %.0f |", m.record, "| log on disk | %.1f |", m.log, "| state on disk: balances, identities, tiles, roots | %.1f |", m.state,
-		"| archive | %.1f |", m.archived, "| tiles, 32/255 | %.3f |", 32.0/255)
+		"| the same, of an entry whose body was pruned | %.1f |", m.pruned, "| archive | %.1f |", m.archived, "| tiles, 32/255 | %.3f |", 32.0/255)
 	rows("| bytes of an answer over HTTPS, body and head | |\n|---|---|", "| /roots with one root, checkpoint and proof | %.0f |", m.look, "| /roots without news | %.0f |", m.idle)
 	largeLedgers(m, p)
 	manyLedgers(m, p, seed)

@@ -23,6 +23,7 @@ import (
 // measured is what a ledger takes: bytes an entry, and bytes of an answer.
 type measured struct {
 	record, log, state, archived float64
+	pruned                       float64 // state, of an entry whose body is in the archive alone
 	look, idle                   float64
 }
 
@@ -63,6 +64,53 @@ func measure(ctx context.Context, entries int) (m measured, err error) {
 		*part.bytes = float64(sum) / float64(entries)
 	}
 	return m, nil
+}
+
+// prunedAt is how many entries keep their bodies in measurePruned, and are between two checkpoints.
+const prunedAt = 4096
+
+// measurePruned books entries in a ledger that prunes their bodies as soon as they are archived, and weighs its state. state
+// is what an entry takes there before.
+func measurePruned(ctx context.Context, entries int, state float64) (bytes float64, err error) {
+	dir, err := os.MkdirTemp("", "scale")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	c := sidecar.Defaults(sidecar.Macronode)
+	c.Home, c.Archive.Dir, c.HTTPS.Addr, c.Log.Level = filepath.Join(dir, "home"), filepath.Join(dir, "archive"), "127.0.0.1:0", "error"
+	c.Archive.Interval, c.Retention.Keep, c.Checkpoint.IntervalEntries = sidecar.Duration(time.Second), prunedAt, prunedAt
+	s, err := sidecar.Start(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	if _, err = book(ctx, s, entries); err == nil {
+		err = awaitPruned(ctx, s)
+	}
+	status := s.Status()
+	closing, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := errors.Join(err, s.Close(closing)); err != nil {
+		return 0, err
+	}
+	sum, err := weigh(filepath.Join(c.Home, "state"))
+	return state + (float64(sum)-state*float64(status.Size))/float64(status.Oldest-1), err
+}
+
+// awaitPruned books on until what is archived is pruned: bodies go behind checkpoints.
+func awaitPruned(ctx context.Context, s *sidecar.Sidecar) error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		status := s.Status()
+		if status.Size-status.Oldest < 4*prunedAt {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("of %d entries those from %d on have their bodies, after a minute", status.Size, status.Oldest)
+		}
+		if _, err := book(ctx, s, prunedAt); err != nil {
+			return err
+		}
+	}
 }
 
 // book books transfers between many accounts, and returns the mean length of a record.

@@ -46,9 +46,9 @@ func shipped(entriesADay, record float64) archive {
 
 // largeLedgers prints what one ledger of so many entries takes.
 func largeLedgers(m measured, p prices) {
-	fmt.Println("| entries of one ledger | log | state | archive | segments | storage a month | proof of an entry | records for it |\n|---|---|---|---|---|---|---|---|")
+	fmt.Println("| entries of one ledger | log | state | state, bodies pruned | archive | segments | storage a month | proof of an entry | records for it |\n|---|---|---|---|---|---|---|---|---|")
 	for _, n := range []float64{1e6, 1e9, 1e12} {
-		fmt.Printf("| %s | %s | %s | %s | %s | %.2f | %.0f hashes | 512 |\n", word(n), size(n*m.log), size(n*m.state), size(n*m.archived),
+		fmt.Printf("| %s | %s | %s | %s | %s | %s | %.2f | %.0f hashes | 512 |\n", word(n), size(n*m.log), size(n*m.state), size(n*m.pruned), size(n*m.archived),
 			word(math.Ceil(n*m.record/segment)), n*m.archived/gb*p.gb, math.Ceil(math.Log2(n)))
 	}
 	fmt.Println()

@@ -146,7 +146,7 @@ func (a *app) chaos(ctx context.Context, o *chaos.Options, namespaced bool) (err
 // ownDisk mounts a small file system below --dir and has the home be on it; where it cannot, the home
 // stays where it was to be. remove takes away what was made.
 func ownDisk(o *chaos.Options) (remove func(), err error) {
-	dir, err := os.MkdirTemp(o.Dir, "chaos-disk-")
+	dir, err := os.MkdirTemp(o.Dir, "disk-")
 	if err != nil {
 		return func() {}, fmt.Errorf("make a folder for a small disk: %w", err)
 	}

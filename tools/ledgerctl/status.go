@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,6 +92,9 @@ func printStatus(line func(name, format string, args ...any), s *sidecar.Status,
 	for _, lost := range s.Lost {
 		line("lost", "entries %d to %d: see ledgerctl recover", lost.First, lost.Last)
 	}
+	if f := s.Failure; f != nil {
+		line("failure", "it stopped itself %s ago (status 70): %s", ago(now.Sub(time.UnixMilli(f.TimeMs))), f.Why)
+	}
 	line("ledger", "%s, %s, %s", s.Name, s.Profile, s.Hash)
 	line("log id", "%s, epoch %d", s.LogID, s.Epoch)
 	if s.RootMs == 0 {
@@ -113,6 +117,10 @@ func printStatus(line func(name, format string, args ...any), s *sidecar.Status,
 	line("socket", "%s", s.Socket)
 	line("verify key", "%s", s.VerifyKey)
 	line("process", "pid %d, up %s, version %s, %s, log level %s", s.PID, ago(time.Duration(s.UptimeS*float64(time.Second))), s.Version, s.GoVersion, s.LogLevel)
+	if s.ConfigError != "" {
+		what, _, _ := strings.Cut(s.ConfigError, "\n")
+		line("config", "that before is in force, a start would fail: %s", what)
+	}
 	for _, key := range s.RestartNeeded {
 		line("restart", "for %s", key)
 	}
