@@ -108,7 +108,7 @@ takeover ROUNDS="100" FIRST="0" SEED=env("TAKEOVER_SEED", "1"): _versitygw
 
 # take the object store away for so long under load, in async and in sync: what goes on, what is told, how far memory grows
 outage DURATION="10m": _versitygw
-    VERSITYGW="$PWD/out/versitygw" OUTAGE={{DURATION}} go test ./sidecar/sidecartest -count 1 -timeout 60m -v -run '^TestOutage$'
+    VERSITYGW="$PWD/out/versitygw" OUTAGE={{DURATION}} go test ./sidecar/sidecartest -count 1 -timeout 60m -parallel 2 -v -run '^TestOutage$'
 
 # take a ledger of so many entries over from its archive: from the newest snapshot there and the segments behind it, and from the segments alone
 adopt ENTRIES="1000000":

@@ -32,13 +32,16 @@ type BodiesOptions struct {
 	Verifier note.Verifier // of the ledger's checkpoints
 	// Leaves returns the leaf hashes of a block, as the ledger's tree has them.
 	Leaves func(block uint64) ([]merkle.Hash, error)
+	// Commit returns the end and the time of the commit that has a record, as the ledger knows them.
+	Commit func(seq uint64) (store.RootRow, error)
 	// CacheBytes bounds the segments that are kept in memory, Timeout each wait for one.
 	CacheBytes int64
 	Timeout    time.Duration
 }
 
 // Bodies reads entries back from an archive, one or a range, for a ledger that keeps of them the hashes of their
-// leaves alone. Nothing is handed out that does not hash to its leaf, whatever the archive holds. Segments that were
+// leaves and the times of their commits alone. Nothing is handed out that does not hash to its leaf or has another time,
+// whatever the archive holds. Segments that were
 // read stay in memory, up to a number of bytes; those who want the same one at once share one fetch. A read waits for at
 // most Timeout for each segment, and so do the fetches behind it, of which there are few at once. Safe for concurrent use.
 type Bodies struct {
@@ -140,18 +143,36 @@ func (b *Bodies) Records(ctx context.Context, from, to uint64) iter.Seq2[store.R
 	}
 }
 
-// leafCheck holds records against their leaves, which it reads a block at a time.
+// leafCheck holds records against their leaves, which it reads a block at a time, and against the times of their
+// commits, which no leaf has.
 type leafCheck struct {
 	bodies *Bodies
 	block  uint64
 	leaves []merkle.Hash
+	commit store.RootRow
 }
 
 // record says what is wrong with a record of a segment, which then is not kept.
 func (c *leafCheck) record(u *unpacked, r *store.Record) error {
 	b := c.bodies
-	block, at := (r.Seq-1)/merkle.BlockLeaves, (r.Seq-1)%merkle.BlockLeaves
-	if c.leaves == nil || block != c.block {
+	if err := c.read(r.Seq); err != nil {
+		return err
+	}
+	if leaf := c.leaves[(r.Seq-1)%merkle.BlockLeaves]; b.options.Hash.Leaf(r.Bytes) == leaf && r.TimeMs == c.commit.TimeMs {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.shelf.drop(r.Seq)
+	b.figures.Damaged++
+	return &DamagedError{fmt.Errorf("entry %d in %s does not hash to its leaf in the ledger's tree, or has not the time of its commit",
+		r.Seq, b.folder.path(u.at.name()))}
+}
+
+// read reads what the ledger knows of a record.
+func (c *leafCheck) read(seq uint64) error {
+	b := c.bodies
+	if block := (seq - 1) / merkle.BlockLeaves; c.leaves == nil || block != c.block {
 		leaves, err := b.options.Leaves(block)
 		if err == nil && len(leaves) != merkle.BlockLeaves {
 			err = fmt.Errorf("block %d has %d leaf hashes", block, len(leaves))
@@ -161,14 +182,12 @@ func (c *leafCheck) record(u *unpacked, r *store.Record) error {
 		}
 		c.block, c.leaves = block, leaves
 	}
-	if b.options.Hash.Leaf(r.Bytes) == c.leaves[at] {
+	if seq <= c.commit.Seq { // records come in order
 		return nil
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.shelf.drop(r.Seq)
-	b.figures.Damaged++
-	return &DamagedError{fmt.Errorf("entry %d in %s does not hash to its leaf in the ledger's tree", r.Seq, b.folder.path(u.at.name()))}
+	var err error
+	c.commit, err = b.options.Commit(seq)
+	return err
 }
 
 // segment returns the segment that has a record, from memory or from the archive; before, where it is not nil, is

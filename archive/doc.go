@@ -131,7 +131,8 @@
 //   - A writer that finds a higher term than its own MUST NOT ship anything again.
 //   - Two writers MUST NOT share a term: it is the one's that put its fence, or, of the first,
 //     the one's that began the archive.
-//   - Bodies hand out no record that does not hash to the leaf that the ledger has kept of it.
+//   - Bodies hand out no record that does not hash to the leaf that the ledger has kept of it, or has
+//     another time than its commit.
 //   - A writer MUST NOT put the index of a snapshot before its parts and the segments up to its size are there.
 //   - A reader hands out no commit of a segment whose checksum, place or root before
 //     and after does not fit.

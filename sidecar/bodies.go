@@ -43,7 +43,17 @@ func (b *bodies) open(s *Sidecar) error {
 	}
 	b.older = archive.NewBodies(archive.BodiesOptions{
 		Objects: s.archiver.objects, LogID: s.logID, Hash: s.hash, Verifier: verifier,
-		Leaves:     func(block uint64) ([]merkle.Hash, error) { return prunedLeaves(s.store, block, merkle.BlockLeaves) },
+		Leaves: func(block uint64) ([]merkle.Hash, error) { return prunedLeaves(s.store, block, merkle.BlockLeaves) },
+		Commit: func(seq uint64) (store.RootRow, error) {
+			rows, err := s.store.Roots(seq-1, 1)
+			if err == nil && len(rows) == 0 {
+				err = fmt.Errorf("the root of the commit of entry %d: %w", seq, store.ErrNotFound)
+			}
+			if err != nil {
+				return store.RootRow{}, err
+			}
+			return rows[0], nil
+		},
 		CacheBytes: int64(s.config.Archive.CacheBytes), Timeout: bodiesTimeout,
 	})
 	return nil

@@ -152,7 +152,12 @@ func TestArchiveDown(t *testing.T) {
 	under(t, load, func() {
 		awaitAcks(t, load, 50)
 		way.cut.Store(true)
+		atCut, _ := load.Count()
 		awaitOutput(t, p, "commits wait for the archive")
+		underWay := 3 * 4 // requests of each writer, whose segments were on their way
+		if since, _ := load.Count(); since.Acked > atCut.Acked+underWay {
+			t.Errorf("%d requests were acknowledged behind the last upload", since.Acked-atCut.Acked)
+		}
 		c, err := load.Dial(t.Context())
 		if err != nil {
 			t.Fatal(err)
