@@ -76,7 +76,8 @@ func TestTurnedAwayIsToldWhy(t *testing.T) {
 	for range others {
 		DialRaw(t, s.Socket()).refused()
 	}
-	if waitedFor := openDescriptors(t) - before - others; waitedFor > 64 {
+	const most = 64 + 1 // the one that is being turned away was told, and may not be closed yet
+	if waitedFor := openDescriptors(t) - before - others; waitedFor > most {
 		t.Errorf("%d who are not served are waited for at once", waitedFor)
 	}
 }
