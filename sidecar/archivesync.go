@@ -107,8 +107,12 @@ func (a *archiver) catchUp(ctx context.Context) error {
 
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
-// gatherShare is the part of the last upload's time, one in so many, for which the next one may wait.
-const gatherShare = 4
+// gatherShare is the part of the last upload's time, one in so many, for which the next one may wait, and gatherMax the
+// longest time: uploads that are long because they are large gain nothing from it.
+const (
+	gatherShare = 4
+	gatherMax   = 5 * time.Millisecond
+)
 
 // gather waits until as much is durable as the last upload carried, for a part of the time that it took: those whom it
 // released send again at once, and would otherwise be split over two uploads, and wait for both.
@@ -156,7 +160,7 @@ func (a *archiver) shipEach(ctx context.Context) {
 			case <-a.sync.more:
 			}
 		}
-		a.sync.gather(ctx, carried, ended.Add(ended.Sub(began)/gatherShare))
+		a.sync.gather(ctx, carried, ended.Add(min(ended.Sub(began)/gatherShare, gatherMax)))
 	}
 }
 
