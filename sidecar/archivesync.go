@@ -107,12 +107,38 @@ func (a *archiver) catchUp(ctx context.Context) error {
 
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
-// shipEach ships what becomes durable as soon as the upload before it has ended.
+// gatherShare is the part of the last upload's time, one in so many, for which the next one may wait, and gatherMax the
+// longest time: uploads that are long because they are large gain nothing from it.
+const (
+	gatherShare = 4
+	gatherMax   = 5 * time.Millisecond
+)
+
+// gather waits until as much is durable as the last upload carried, for a part of the time that it took: those whom it
+// released send again at once, and would otherwise be split over two uploads, and wait for both.
+func (y *syncing) gather(ctx context.Context, carried uint64, until time.Time) {
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	for y.durable.Load()-y.shipped.Load() < carried {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-y.more:
+		}
+	}
+}
+
+// shipEach ships what becomes durable soon after the upload before it has ended.
 func (a *archiver) shipEach(ctx context.Context) {
 	idle := time.NewTimer(settleAfter)
 	defer idle.Stop()
 	for {
-		if !a.ship(ctx) {
+		began, before := time.Now(), a.sync.shipped.Load()
+		done := a.ship(ctx)
+		ended, carried := time.Now(), a.sync.shipped.Load()-before
+		if !done {
 			if waitFor(ctx, jittered(syncRetry)) != nil || a.fenced.Load() {
 				return
 			}
@@ -134,6 +160,7 @@ func (a *archiver) shipEach(ctx context.Context) {
 			case <-a.sync.more:
 			}
 		}
+		a.sync.gather(ctx, carried, ended.Add(min(ended.Sub(began)/gatherShare, gatherMax)))
 	}
 }
 
