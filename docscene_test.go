@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -238,8 +240,24 @@ func (st *stage) strike() {
 			st.t.Errorf("the sidecar was not stopped in order\n%s", st.served.String())
 		}
 	}
-	if _, err := os.Stat(filepath.Join(st.dir, "ledger.pid")); err == nil && st.t.Failed() {
-		_, _ = st.run("kill $(cat ledger.pid)") // it may have ended
+	st.endLeft()
+}
+
+// endLeft ends the sidecar that a document leaves running. It may have ended, and its number belong to another process.
+func (st *stage) endLeft() {
+	text, err := os.ReadFile(filepath.Join(st.dir, "ledger.pid"))
+	if err != nil {
+		return // it began none
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		st.t.Error(err)
+		return
+	}
+	if at, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil && at == st.dir {
+		if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			st.t.Errorf("end what the document left running: %v", err)
+		}
 	}
 }
 
