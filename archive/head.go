@@ -78,19 +78,27 @@ func (h *Head) sign(key note.Signer) ([]byte, error) {
 
 // openHead reads a head signed by key. With a nil key it reads it unchecked.
 func openHead(signed []byte, key note.Verifier) (*Head, error) {
-	text := unchecked(signed)
-	if key != nil {
-		opened, err := note.Open(signed, note.VerifierList(key))
-		if err != nil {
-			return nil, fmt.Errorf("it is not signed by %s: %w", key.Name(), err)
-		}
-		text = opened.Text
+	text, err := openNote(signed, key)
+	if err != nil {
+		return nil, err
 	}
 	h, err := parseHead(text)
 	if err == nil && key != nil && h.Origin != key.Name() {
 		err = fmt.Errorf("it is that of %s", h.Origin)
 	}
 	return h, err
+}
+
+// openNote returns the text of a note signed by key; with a nil key unchecked.
+func openNote(signed []byte, key note.Verifier) (string, error) {
+	if key == nil {
+		return unchecked(signed), nil
+	}
+	opened, err := note.Open(signed, note.VerifierList(key))
+	if err != nil {
+		return "", fmt.Errorf("it is not signed by %s: %w", key.Name(), err)
+	}
+	return opened.Text, nil
 }
 
 // unchecked returns the text of a signed note without looking at its signatures.

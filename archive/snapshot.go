@@ -102,13 +102,9 @@ func parseSnapshot(text string) (*Snapshot, error) {
 
 // openSnapshot reads an index signed by key; with a nil key unchecked.
 func openSnapshot(signed []byte, key note.Verifier) (*Snapshot, error) {
-	text := unchecked(signed)
-	if key != nil {
-		opened, err := note.Open(signed, note.VerifierList(key))
-		if err != nil {
-			return nil, fmt.Errorf("it is not signed by %s: %w", key.Name(), err)
-		}
-		text = opened.Text
+	text, err := openNote(signed, key)
+	if err != nil {
+		return nil, err
 	}
 	s, err := parseSnapshot(text)
 	if err == nil && key != nil && s.Origin != key.Name() {
