@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/rustyonions/ron-ledger/committer/merkle"
@@ -25,6 +27,9 @@ func derived(t *testing.T, s *store.Store, log []request) *store.Checkpoint {
 	for id, seq := range a.books.seqs {
 		c.Index = append(c.Index, store.Indexed{Identity: store.Identity{Nonce: id.nonce, Account: uint64(id.account)}, Seq: seq})
 	}
+	// The books are a map: without an order, the row that is spoilt was now and then the last one, which
+	// then lay beyond the mark, where the store itself refuses it.
+	slices.SortFunc(c.Index, func(a, b store.Indexed) int { return cmp.Compare(a.Seq, b.Seq) })
 	for name, account := range a.books.accounts {
 		c.Accounts = append(c.Accounts, store.AccountRow{Name: []byte(name), Number: account.number})
 		for _, p := range account.purses {
