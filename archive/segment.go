@@ -25,14 +25,12 @@ const (
 	entryMinBytes    = 80
 	checksumLen      = 32
 
-	// segmentRawMax bounds the commits of a segment. A writer ends one at SegmentTarget, but a
+	// segmentRawMax bounds the commits of a segment. A writer ends one at segmentRawTarget, but a
 	// commit is never split.
-	segmentRawMax   = 256 << 20
-	segmentBytesMax = segmentRawMax + segmentRawMax/64 + 1<<20 // as it is stored, incompressible
+	segmentRawMax    = 256 << 20
+	segmentRawTarget = 4 << 20
+	segmentBytesMax  = segmentRawMax + segmentRawMax/64 + 1<<20 // as it is stored, incompressible
 )
-
-// SegmentTarget is behind how many bytes of commits a writer ends a segment.
-const SegmentTarget = 4 << 20
 
 // Segment is what the header of one says, and its checkpoint. One without commits is a fence: it ends
 // a term and begins another.

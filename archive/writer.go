@@ -100,7 +100,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 		o.Hold = func(uint64, [16]byte) error { return nil }
 	}
 	return &Writer{
-		options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), term: max(o.Term, firstTerm), target: SegmentTarget, part: snapshotPartBytes,
+		options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), term: max(o.Term, firstTerm), target: segmentRawTarget, part: snapshotPartBytes,
 		changed: make(chan struct{}, 1), failures: make(chan struct{}, 1),
 	}, nil
 }
@@ -239,7 +239,7 @@ func (w *Writer) make() (*upload, error) {
 		}
 	}
 	w.raw = raw
-	if cap(raw) > 4*SegmentTarget { // one large commit is no reason to keep so much
+	if cap(raw) > 4*segmentRawTarget { // one large commit is no reason to keep so much
 		w.raw = nil
 	}
 	object, err := s.seal(raw, w.options.Signer)

@@ -3,8 +3,6 @@ package sidecar
 import (
 	"fmt"
 	"strings"
-
-	"github.com/rustyonions/ron-ledger/archive"
 )
 
 const (
@@ -35,9 +33,6 @@ func (c *Config) memoryParts() []memoryPart {
 	}
 	if c.Retention.Keep > 0 {
 		parts = append(parts, memoryPart{"archive.cache_bytes", c.Archive.CacheBytes})
-	}
-	if c.Archive.place() != "" && c.Archive.Mode == archiveSync {
-		parts = append(parts, memoryPart{"archive.uploads × 4MiB", Size(c.Archive.Uploads) * archive.SegmentTarget})
 	}
 	return append(parts, memoryPart{"program and connections", memoryBase})
 }
