@@ -57,7 +57,8 @@ func (w *Writer) open(ctx context.Context, tail store.Tail) error {
 	if err := w.beginTerm(ctx, tail.Size); err != nil {
 		return err
 	}
-	w.made = w.Archived()
+	now := w.Archived()
+	w.made = end{now.Size, now.Root}
 	return nil
 }
 

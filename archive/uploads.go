@@ -12,9 +12,9 @@ const UploadsMax = 8
 
 // upload is a segment on its way to its place.
 type upload struct {
-	at      slot
-	object  []byte
-	head    Head // what the archive holds when it and all before it are there
+	s       *Segment
+	raw     []byte // its commits, until it is sealed
+	object  []byte // from then on
 	running bool
 	stored  bool
 	err     error // of the last attempt, until it is told
@@ -71,12 +71,52 @@ func (w *Writer) resend(ctx context.Context) error {
 func (w *Writer) send(ctx context.Context, u *upload) {
 	u.running = true
 	w.running.Go(func() {
-		err := w.folder.create(ctx, u.at, u.object)
+		err := w.seal(u)
+		if err == nil {
+			err = w.folder.create(ctx, u.s.at, u.object)
+		}
 		if taken := new(errTaken); errors.As(err, &taken) && taken.segment.Term > w.term {
-			err = w.fenced(taken.segment.Term, u.at.first-1)
+			err = w.fenced(taken.segment.Term, u.s.First-1)
 		}
 		w.ended(u, err)
 	})
+}
+
+// seal makes the object, once: it is sent again as it was.
+func (w *Writer) seal(u *upload) (err error) {
+	if u.object != nil {
+		return nil
+	}
+	if u.object, err = u.s.seal(u.raw, w.options.Signer); err == nil {
+		w.keepBuffer(u)
+	}
+	return err
+}
+
+// buffer returns an empty one.
+func (w *Writer) buffer() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buffers) == 0 {
+		return nil
+	}
+	last := len(w.buffers) - 1
+	b := w.buffers[last]
+	w.buffers = w.buffers[:last]
+	return b[:0]
+}
+
+// buffersMax is how many buffers are kept for the next segments.
+const buffersMax = 2
+
+// keepBuffer takes that of a segment back, for the next ones. One large commit is no reason to keep so much.
+func (w *Writer) keepBuffer(u *upload) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.buffers) < buffersMax && cap(u.raw) <= 2*segmentRawTarget {
+		w.buffers = append(w.buffers, u.raw)
+	}
+	u.raw = nil
 }
 
 // ended notes how an attempt went. What is there counts once all before it is: the archive is a chain.
@@ -86,7 +126,7 @@ func (w *Writer) ended(u *upload, err error) {
 	u.running, u.stored, u.err = false, err == nil, err
 	before := w.head.Size
 	for len(w.pending) > 0 && w.pending[0].stored {
-		w.head = w.pending[0].head
+		w.head = w.head.with(w.pending[0].s)
 		w.lag++
 		w.own = w.own || w.options.Uploads > 1
 		w.pending[0] = nil
@@ -119,7 +159,7 @@ func (w *Writer) failure() (err error) {
 			continue
 		}
 		if fenced := new(FencedError); err == nil || errors.As(u.err, &fenced) && !errors.As(err, &fenced) {
-			err = fmt.Errorf("archive the log from %d: %w", u.at.first, u.err)
+			err = fmt.Errorf("archive the log from %d: %w", u.s.First, u.err)
 		}
 		u.err = nil
 	}

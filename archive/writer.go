@@ -49,15 +49,14 @@ type Writer struct {
 	kind    merkle.HashKind
 	term    uint64 // that the ledger holds
 
-	// Invariant, while opened: made is what the archive holds when all that is on its way is there, and frontier that of
+	// Invariant, while opened: made is the end of the archive when all that is on its way is there, and frontier that of
 	// its size. The head that is stored has that version.
 	opened   bool
-	made     Head
+	made     end
 	frontier merkle.Frontier
 	version  string
 	sync     bool // as the stored head says
 	settling chan error
-	raw      []byte
 	target   int // a segment ends behind the commit with which it has so many bytes
 	part     int // bytes of a part of a snapshot
 
@@ -70,6 +69,13 @@ type Writer struct {
 	lag     int       // by so many segments the stored head lags behind it
 	pending []*upload // what is on its way behind it, in order
 	own     bool      // no run before this one has anything on its way in the term
+	buffers [][]byte  // for the commits of segments
+}
+
+// end is where an archive ends.
+type end struct {
+	Size uint64
+	Root merkle.Hash
 }
 
 // AheadError says that an archive holds more than the log, or another log: records that were
@@ -218,36 +224,30 @@ func (w *Writer) Confirm(ctx context.Context) error {
 	return w.Settle(ctx)
 }
 
-// make makes the next segment.
+// make makes the next segment, but for what its upload does: compress and sign it.
 func (w *Writer) make() (*upload, error) {
 	s := &Segment{
 		LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind,
-		First: w.made.Size + 1, Before: w.made.Root, Term: w.made.Term, at: w.made.next(),
+		First: w.made.Size + 1, Before: w.made.Root, Term: w.term, at: slot{w.made.Size + 1, w.term},
 	}
-	raw, frontier := w.raw[:0], w.frontier
+	frontier := w.frontier
+	u := &upload{s: s, raw: w.buffer()}
 	for c, err := range w.options.Store.Commits(s.First) {
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = w.grow(&frontier, c)
 		}
-		if err := w.grow(&frontier, c); err != nil {
+		if err != nil {
+			w.keepBuffer(u)
 			return nil, err
 		}
 		s.Last, s.Root, s.TimeMs = c.Last(), c.Root, c.TimeMs
 		s.Commits++
-		if raw = appendCommit(raw, c); len(raw) >= w.target {
+		if u.raw = appendCommit(u.raw, c); len(u.raw) >= w.target {
 			break
 		}
 	}
-	w.raw = raw
-	if cap(raw) > 4*segmentRawTarget { // one large commit is no reason to keep so much
-		w.raw = nil
-	}
-	object, err := s.seal(raw, w.options.Signer)
-	if err != nil {
-		return nil, err
-	}
-	w.made, w.frontier = w.made.with(s), frontier
-	return &upload{at: s.at, object: object, head: w.made}, nil
+	w.made.Size, w.made.Root, w.frontier = s.Last, s.Root, frontier
+	return u, nil
 }
 
 // seal signs the end of a segment and returns the object.
