@@ -121,7 +121,7 @@ func killHome(t *testing.T, bin Binaries, random *rand.Rand, seed uint64, kills 
 // settle has the load send again what is unresolved.
 func settle(t *testing.T, load *writers.Load) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	if err := load.Settle(ctx); err != nil {
 		t.Fatal(err)
