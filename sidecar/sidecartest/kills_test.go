@@ -196,7 +196,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		}
 		signal(syscall.SIGSTOP)
-		time.Sleep(stop)
+		time.Sleep(stop + stop/4) // who sends the next request amid the stop waits for all of that, too
 		signal(syscall.SIGCONT)
 		awaitAcks(t, load, 50)
 	})
