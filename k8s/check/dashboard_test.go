@@ -207,7 +207,8 @@ func sidecarUnderLoad(t *testing.T) (address, ca string) {
 	if _, err := cli("transfer", "nobody", "demo/alice", "1"); err == nil { // is refused, and counted
 		t.Error("a transfer of money that is not there was booked")
 	}
-	start(t, nil, dir+"/ledgerctl", "--home", home, "bench", "--rate", "200", "--connections", "4", "--readers", "2", "--duration", "2m", "--warmup", "100ms")
+	// The load lasts until the test ends it, however long the queries take.
+	start(t, nil, dir+"/ledgerctl", "--home", home, "bench", "--rate", "200", "--connections", "4", "--readers", "2", "--duration", "15m", "--warmup", "100ms")
 	return status.HTTPS, filepath.Join(home, "tls.crt")
 }
 

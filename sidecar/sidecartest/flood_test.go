@@ -116,7 +116,7 @@ const starvedBehind = 16
 
 // drainedWithin is how long it may take to commit what the flood has queued: it was taken,
 // so it is committed, also when nobody waits for the answer.
-const drainedWithin = 30 * time.Second
+const drainedWithin = 2 * time.Minute
 
 // storeDescriptors is how many files a database of some hundred MB has open that an empty
 // one has not.
