@@ -259,9 +259,7 @@ func TestClientCAReloads(t *testing.T) {
 
 		overwrite(t, file, second.pem())
 		o.Reload()
-		for deadline := time.Now().Add(10 * time.Second); o.https.clients.current.Load().raw[string(first.cert.Raw)] && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
+		o.until("the file to be read", func() bool { return !o.https.clients.current.Load().raw[string(first.cert.Raw)] })
 		expect("the second alone", ofSecond, 200, true)
 		expect("on a connection of the first that stays", live, 403, false)
 		expect("the first resumes", ofFirst, 0, true)

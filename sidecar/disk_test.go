@@ -2,6 +2,7 @@ package sidecar
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -61,13 +62,7 @@ func TestDiskPressureEndToEnd(t *testing.T) {
 	o := newOuter(t, func(c *Config) { c.Disk.ReserveBytes = 1 << 20 })
 	refusing := func(want wire.Reason) {
 		t.Helper()
-		for range 500 {
-			if o.committer.Refusing() == want {
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		t.Fatalf("appends are refused with %v, want %v", o.committer.Refusing(), want)
+		o.until(fmt.Sprintf("appends to be refused with %v", want), func() bool { return o.committer.Refusing() == want })
 	}
 	refusing(0)
 	o.fs.SetDiskUsage(1<<19, 1<<30)
@@ -77,18 +72,8 @@ func TestDiskPressureEndToEnd(t *testing.T) {
 	o.commit(1)
 	o.committer.Refuse(wire.ReasonSafeMode)
 	o.fs.SetDiskUsage(1<<19, 1<<30)
-	for range 500 {
-		if o.disk.low.Load() {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	o.until("a low disk to be seen", o.disk.low.Load)
 	o.fs.SetDiskUsage(1<<21, 1<<30)
-	for range 500 {
-		if !o.disk.low.Load() {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	o.until("its end to be seen", func() bool { return !o.disk.low.Load() })
 	refusing(wire.ReasonSafeMode)
 }

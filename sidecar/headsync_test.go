@@ -33,6 +33,7 @@ func TestHeadIsSyncedWithinASecond(t *testing.T) {
 		broken = true
 		size.Store(10)
 		time.Sleep(headSyncInterval)
+		synctest.Wait() // a stop at that very moment may come before the sync
 		h.stop()
 		if fatals.Load() != 1 {
 			t.Errorf("fatal was called %d times", fatals.Load())

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 
+	"github.com/rustyonions/ron-ledger/committer"
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 )
 
@@ -287,8 +288,11 @@ func TestLongPoll(t *testing.T) {
 	if got := o.getWith(client, "GET", "/roots?since=2&wait=50ms"); got.status != 200 || len(parseRoots(t, got.body).Roots) != 0 {
 		t.Errorf("a wait without a commit: %d %s", got.status, got.body)
 	}
-	told := make(chan answer)
-	go func() { told <- o.getWith(client, "GET", "/roots?since=2&wait=30s") }()
+	told := make(chan answer, 1)
+	go func() {
+		defer close(told)
+		told <- o.getWith(client, "GET", "/roots?since=2&wait=30s")
+	}()
 	select {
 	case got := <-told:
 		t.Fatalf("it did not wait: %+v", got)
@@ -305,17 +309,30 @@ func TestStopAnswersThoseWhoWait(t *testing.T) {
 	o := newOuter(t, nil)
 	o.commit(2)
 	client := o.client()
-	told := make(chan answer)
-	go func() { told <- o.getWith(client, "GET", "/roots?since=2&wait=1m") }()
-	time.Sleep(100 * time.Millisecond)
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	client.Timeout = 0
+	waits := make(chan struct{}, 2)
+	head := o.roots.head
+	o.roots.head = func() *committer.Head { // the first thing that who waits looks at
+		waits <- struct{}{}
+		return head()
+	}
+	told := make(chan answer, 1)
+	go func() {
+		defer close(told)
+		told <- o.getWith(client, "GET", "/roots?since=2&wait=1m")
+	}()
+	select {
+	case <-waits:
+	case got := <-told:
+		t.Fatalf("it did not wait: %+v", got)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second) // half of what was to be waited
 	defer cancel()
 	if err := o.https.close(ctx); err != nil {
 		t.Error(err)
 	}
-	if got := <-told; got.status != 200 || time.Since(began) > 5*time.Second {
-		t.Errorf("%+v after %v", got, time.Since(began))
+	if got := <-told; got.status != 200 {
+		t.Errorf("%+v", got)
 	}
 }
 
@@ -340,13 +357,9 @@ func TestTLS13Only(t *testing.T) {
 			t.Errorf("in clear: %d", plain.StatusCode)
 		}
 	}
-	for range 100 {
-		if body := o.get("GET", "/metrics").body; strings.Contains(body, "\ntls_handshake_failures_total 2\n") {
-			return
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	t.Error("two failed handshakes were not counted")
+	o.until("two failed handshakes to be counted", func() bool {
+		return strings.Contains(o.get("GET", "/metrics").body, "\ntls_handshake_failures_total 2\n")
+	})
 }
 
 func TestConnectionCap(t *testing.T) {
@@ -371,12 +384,7 @@ func TestConnectionCap(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for range 200 {
-		if o.https.listener.open.Load() == 0 {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	o.until("the closed ones to be gone", func() bool { return o.https.listener.open.Load() == 0 })
 	if got := o.get("GET", "/roots"); got.status != 200 {
 		t.Errorf("after they closed: %d", got.status)
 	}

@@ -115,7 +115,7 @@ func TestRootsFollowedWhileWritten(t *testing.T) {
 	o := newOuter(t, func(c *Config) { c.Checkpoint.IntervalEntries = 50 })
 	o.roots.ring.max = 3
 	const commits = 300
-	ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), patience)
 	defer stop()
 	got := make([][]store.RootRow, 4)
 	var readers sync.WaitGroup

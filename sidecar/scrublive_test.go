@@ -42,7 +42,7 @@ func TestScrubUnderLoad(t *testing.T) {
 			scrubbed := func() bool { return s.scrub.passes.Load() >= 12 && s.scrub.rows.Load() > 0 }
 			pruned := func() bool { return keep == 0 || s.Status().Oldest > 1 }
 			rowsBehind := uint64(0) // of passes that began behind the first pruning
-			for deadline := time.Now().Add(time.Minute); s.committer.Loss() == nil && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+			for deadline := time.Now().Add(3 * time.Minute); s.committer.Loss() == nil && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 				if rowsBehind == 0 && pruned() {
 					rowsBehind = s.scrub.rows.Load() + 1
 				}

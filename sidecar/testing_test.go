@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
+// patience is how long something that comes about by itself may take on a busy machine.
+const patience = time.Minute
+
 // outer is a sidecar without its socket: a real store and committer in memory, and
 // the parts that look outwards.
 type outer struct {
@@ -23,8 +27,9 @@ type outer struct {
 	t  testing.TB
 	fs *store.FS
 	// commits are all roots that were published, in order: what /roots has to tell.
-	commits []store.RootRow
-	nonces  uint64
+	commits  []store.RootRow
+	nonces   uint64
+	observed atomic.Uint64 // size up to which commits are counted: the publisher does so behind the answers
 }
 
 // newOuter starts one. configure may change the configuration first.
@@ -69,7 +74,9 @@ func (o *outer) start(c *Config) {
 		Observe: func(info *committer.CommitInfo) {
 			s.metrics.Observe(info)
 			if info.Entries > 0 {
-				s.roots.add(s.committer.Head())
+				head := s.committer.Head()
+				s.roots.add(head)
+				o.observed.Store(head.Size)
 			}
 		},
 		Fatal: func(what string) { panic(what) },
@@ -84,7 +91,7 @@ func (o *outer) start(c *Config) {
 
 func (o *outer) shut() {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if o.Sidecar == nil {
 		return
@@ -103,7 +110,17 @@ func (o *outer) restart() {
 	o.start(c)
 }
 
-// commit appends n entries as one commit and waits until it is published.
+// until waits for something that comes about by itself.
+func (o *outer) until(what string, so func() bool) {
+	o.t.Helper()
+	for deadline := time.Now().Add(patience); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			o.t.Fatalf("waited %v for %s", patience, what)
+		}
+	}
+}
+
+// commit appends n entries as one commit and waits until it is published and counted.
 func (o *outer) commit(n int) store.RootRow {
 	o.t.Helper()
 	r := &committer.Request{Origin: committer.Origin{Connection: 3, Request: o.nonces}, QueuedNs: o.sinceStart(time.Now())}
@@ -128,6 +145,9 @@ func (o *outer) commit(n int) store.RootRow {
 		o.t.Fatalf("submit: %v", reason)
 	}
 	<-done
+	for o.observed.Load() < r.Size {
+		time.Sleep(10 * time.Microsecond)
+	}
 	row := store.RootRow{Seq: r.Size, Root: r.Root, TimeMs: o.committer.Head().TimeMs}
 	o.commits = append(o.commits, row)
 	return row

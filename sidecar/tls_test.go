@@ -118,10 +118,7 @@ func TestCertificateReload(t *testing.T) {
 		c.watch(ctx, time.Millisecond)
 	}()
 	third := certificateFiles(t, certFile, keyFile)
-	for range 1000 {
-		if string(c.current.Load().Certificate[0]) == string(third) {
-			break
-		}
+	for deadline := time.Now().Add(patience); string(c.current.Load().Certificate[0]) != string(third) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	serves(third, "after a poll")

@@ -21,7 +21,7 @@ func TestTablesOpen(t *testing.T) {
 		}
 	}
 	// Pebble closes what it has evicted in the background.
-	for deadline := time.Now().Add(10 * time.Second); s.Metrics().Log.OpenedTables > openFilesMax && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); s.Metrics().Log.OpenedTables > openFilesMax && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 	if m := s.Metrics(); m.Log.OpenedTables > openFilesMax || m.Log.OpenedTables < openFilesMax/2 {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -92,6 +94,26 @@ func eventually(t *testing.T, what string, try func() error) {
 // prometheus is a running server.
 type prometheus struct{ url string }
 
+// freeAddress returns one that nobody has: Prometheus takes a port, not a listener. It lies below those that the system gives
+// to who asks for any, so that nobody gets it before Prometheus has it.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	for {
+		addr := fmt.Sprintf("127.0.0.1:%d", 20_000+rand.IntN(10_000))
+		listener, err := net.Listen("tcp", addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return addr
+	}
+}
+
 // startPrometheus scrapes a sidecar over TLS, every second, and evaluates the alerts.
 func startPrometheus(t *testing.T, target, ca string, features string) prometheus {
 	t.Helper()
@@ -112,14 +134,7 @@ scrape_configs:
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	if err := listener.Close(); err != nil { // Prometheus takes a port, not a listener
-		t.Fatal(err)
-	}
+	addr := freeAddress(t)
 	start(t, nil, "prometheus", "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr, "--log.level=warn", "--enable-feature="+features)
 	return prometheus{"http://" + addr}
@@ -192,7 +207,8 @@ func sidecarUnderLoad(t *testing.T) (address, ca string) {
 	if _, err := cli("transfer", "nobody", "demo/alice", "1"); err == nil { // is refused, and counted
 		t.Error("a transfer of money that is not there was booked")
 	}
-	start(t, nil, dir+"/ledgerctl", "--home", home, "bench", "--rate", "200", "--connections", "4", "--readers", "2", "--duration", "2m", "--warmup", "100ms")
+	// The load lasts until the test ends it, however long the queries take.
+	start(t, nil, dir+"/ledgerctl", "--home", home, "bench", "--rate", "200", "--connections", "4", "--readers", "2", "--duration", "15m", "--warmup", "100ms")
 	return status.HTTPS, filepath.Join(home, "tls.crt")
 }
 

@@ -134,7 +134,7 @@ func (d *driver) do(a ask) tell {
 
 func (d *driver) connect(f *fixture, socket string) tell {
 	d.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(10 * time.Millisecond) {
 		r := d.try(ask{Op: "connect", Socket: socket, TokenFile: f.Token, UIDs: []int{os.Getuid()}})
 		if r.Error == nil || r.Error.Reason != "busy" || time.Now().After(deadline) {
 			return r
@@ -231,7 +231,7 @@ func (d *driver) refusedAmong(f *fixture, socket string, v *vector) {
 		o := client.Options{Socket: socket, TokenFile: f.Token}
 		var c *client.Client
 		var err error
-		for deadline := time.Now().Add(10 * time.Second); c == nil && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		for deadline := time.Now().Add(startTimeout); c == nil && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 			c, err = client.Dial(d.t.Context(), o) // the client's own may still be counted
 		}
 		if c == nil {
@@ -240,7 +240,7 @@ func (d *driver) refusedAmong(f *fixture, socket string, v *vector) {
 		defer func() { _ = c.Close() }()
 	}
 	var r tell
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		r = d.try(ask{Op: "connect", Socket: socket, TokenFile: f.Token})
 		if r.Error == nil || r.Error.Type != "DisconnectedError" {
 			break // closed before HELLO was written, some cannot read why
@@ -311,7 +311,7 @@ func (d *driver) behave(t *testing.T, f *fixture, p *Process) {
 	check("watch", slices.Equal(r.Sizes, []uint64{3}), r)
 	r = d.do(ask{Op: "status"})
 	check("status", r.Ready, r)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
 		if r = d.try(ask{Op: "prove", Seq: 2}); r.Error == nil || time.Now().After(deadline) {
 			break // the newest checkpoint covers it
 		}

@@ -147,7 +147,7 @@ func (f *fixture) install(t *testing.T, p *Process, ring *capability.Keyring) {
 func awaitToken(t *testing.T, socket string, token capability.Token) {
 	t.Helper()
 	var err error
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		var c *client.Client
 		if c, err = client.Dial(t.Context(), client.Options{Socket: socket, Token: token.Bytes()}); err == nil {
 			_ = c.Close()

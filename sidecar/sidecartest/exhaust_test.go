@@ -33,7 +33,7 @@ func limited(t *testing.T, bin Binaries, limit string) Binaries {
 func TestOutOfDescriptors(t *testing.T) {
 	bin, home := Build(t), ShortDir(t)
 	load := writers.New(1, 2).At(home)
-	p := StartProcessEnv(t, limited(t, bin, "-n 160"), home, []string{"RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=256"})
+	p := StartProcessEnv(t, limited(t, bin, "-n 160"), home, []string{"RON_LEDGER_CHECKPOINT_INTERVAL_ENTRIES=256", "RON_LEDGER_UDS_HANDSHAKE_TIMEOUT=1m"})
 	under(t, load, func() {
 		awaitAcks(t, load, 20)
 		var taken []net.Conn
@@ -77,7 +77,8 @@ func waitForRoom(t *testing.T, p *Process) {
 }
 
 // idle takes all descriptors by connections that say nothing, while there is no load, and asks that
-// the process does next to nothing.
+// the process does next to nothing. What comes to an end, such as turning the last ones away, may be
+// in one look at it; what spins is in each.
 func idle(t *testing.T, p *Process) {
 	t.Helper()
 	for range 400 {
@@ -87,12 +88,18 @@ func idle(t *testing.T, p *Process) {
 		}
 		defer func() { _ = conn.Close() }()
 	}
-	before, began := cpuTime(t, p.PID()), time.Now()
-	time.Sleep(700 * time.Millisecond) // less than uds.handshake_timeout: they are all there
-	used, took := cpuTime(t, p.PID())-before, time.Since(began)
-	t.Logf("out of descriptors and idle for %s: %s of processor time", took.Round(time.Millisecond), used)
-	if used > took/2 {
-		t.Errorf("it used %s of processor time in %s: the accepting spins", used, took)
+	const looks = 3
+	for look := 1; ; look++ {
+		before, began := cpuTime(t, p.PID()), time.Now()
+		time.Sleep(700 * time.Millisecond)
+		used, took := cpuTime(t, p.PID())-before, time.Since(began)
+		t.Logf("out of descriptors and idle for %s: %s of processor time", took.Round(time.Millisecond), used)
+		if used <= took/2 {
+			return
+		}
+		if look == looks {
+			t.Fatalf("it used %s of processor time in %s, and no less before: the accepting spins", used, took)
+		}
 	}
 }
 

@@ -2,7 +2,6 @@ package sidecartest
 
 import (
 	"testing"
-	"time"
 
 	"github.com/rustyonions/ron-ledger/sidecar"
 	"github.com/rustyonions/ron-ledger/wire"
@@ -16,7 +15,6 @@ func TestNothingIsJudgedBehindARejection(t *testing.T) {
 	const before = 80
 	s, token := startSidecar(t, func(c *sidecar.Config) {
 		c.UDS.MaxInflight = 1 // so that what was read waits in the session
-		c.UDS.FrameTimeout = sidecar.Duration(time.Minute)
 	})
 	entry := func(f wire.Fields) []byte {
 		b, fault := wire.AppendEntry(nil, &f)

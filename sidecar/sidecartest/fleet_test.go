@@ -198,8 +198,8 @@ func (f *fleetOfProcesses) breakSome(silent int) {
 		if err := os.Rename(p.Home+".copy", p.Home); err != nil {
 			f.t.Fatal(err)
 		}
-		f.wrong[f.url[p]] = wrongLedger{state, time.Now()}
 		StartProcess(f.t, f.bin, p.Home, "--https", strings.TrimPrefix(f.url[p], "https://"))
+		f.wrong[f.url[p]] = wrongLedger{state, time.Now()} // before, it was away
 	}
 }
 

@@ -21,21 +21,28 @@ func quantiles(t *testing.T, conn *Raw, n int) (p50, p99 time.Duration) {
 	t.Helper()
 	var took []time.Duration
 	for i := range n {
-		f := mintOf(wire.AmountOf(1), 0)
-		binary.BigEndian.PutUint64(f.Nonce[:], uint64(time.Now().UnixNano()))
 		began := time.Now()
-		conn.Send(AppendFrame(uint64(i+10), 0, 1, entry(t, f)))
-		h, payload := conn.Receive()
-		var answer wire.AppendedView
-		if h.Type != wire.FrameAppended || !answer.Decode(payload).OK() || answer.Accepted != 1 {
-			var m wire.ErrorMessage
-			_ = m.Decode(payload)
-			t.Fatalf("append %d is answered with %s %s: %q", i, h.Type, m.Reason, m.Detail)
-		}
+		appendOne(t, conn, i)
 		took = append(took, time.Since(began))
 	}
 	slices.Sort(took)
 	return took[n/2], took[n*99/100]
+}
+
+// appendOne appends one entry and returns its number.
+func appendOne(t *testing.T, conn *Raw, i int) uint64 {
+	t.Helper()
+	f := mintOf(wire.AmountOf(1), 0)
+	binary.BigEndian.PutUint64(f.Nonce[:], uint64(time.Now().UnixNano()))
+	conn.Send(AppendFrame(uint64(i+10), 0, 1, entry(t, f)))
+	h, payload := conn.Receive()
+	var answer wire.AppendedView
+	if h.Type != wire.FrameAppended || !answer.Decode(payload).OK() || answer.Accepted != 1 {
+		var m wire.ErrorMessage
+		_ = m.Decode(payload)
+		t.Fatalf("append %d is answered with %s %s: %q", i, h.Type, m.Reason, m.Detail)
+	}
+	return answer.First
 }
 
 // TestFloodDoesNotStarveOthers lets one uid flood and another open 500 connections that
@@ -52,8 +59,10 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var home string
+	var commit uint64 // entries that one takes: requests are whole in it
 	s, _ := startSidecar(t, func(c *sidecar.Config) {
-		home = c.Home
+		home, commit = c.Home, uint64(c.Commit.BatchMaxEntries+floodEntries)
+		c.UDS.HandshakeTimeout = hasty
 		c.UDS.Path, c.UDS.Mode = filepath.Join(dir, "s"), 0o666
 		c.UDS.AllowUIDs = []uint32{flooder, loris}
 	})
@@ -70,12 +79,20 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 	}
 	size := s.Status().Size
 	began := time.Now()
-	flood50, flood99 := quantiles(t, conn, 60)
-	rate := float64(s.Status().Size-size) / time.Since(began).Seconds()
-	t.Logf("quiet p50 %v p99 %v; under attack p50 %v p99 %v, %.1f times; %.0f entries/s of the flood; %d connections",
-		quiet50, quiet99, flood50, flood99, float64(flood99)/float64(quiet99), rate, s.Status().Connections)
-	if flood99 > starvedAfter {
-		t.Errorf("under attack p99 is %v, above %v others starve", flood99, starvedAfter)
+	behind := uint64(0) // entries of others that were booked between an append and its answer, at most
+	for i := range 60 {
+		before := s.Status().Size
+		behind = max(behind, appendOne(t, conn, i)-before-1)
+	}
+	took := time.Since(began)
+	booked := s.Status().Size - size
+	t.Logf("quiet p50 %v p99 %v; under attack 60 in %v, each behind %d entries at most; %.0f entries/s of the flood; %d connections",
+		quiet50, quiet99, took, behind, float64(booked)/took.Seconds(), s.Status().Connections)
+	if behind > starvedBehind*commit {
+		t.Errorf("under attack an append waited for %d entries of others, above %d they starve", behind, starvedBehind*commit)
+	}
+	if booked < 60+floodEntries {
+		t.Errorf("%d entries were booked: there was no flood", booked)
 	}
 	for _, attacker := range attackers {
 		attacker.stop()
@@ -92,14 +109,14 @@ func TestFloodDoesNotStarveOthers(t *testing.T) {
 	_, _ = quantiles(t, conn, 50)
 }
 
-// starvedAfter tells waiting for some commits of the flood from waiting for all that the
-// flood has queued: 64 connections × 64 requests × 200 entries, many seconds. It is wide,
-// since the attackers take the processors from whoever measures too.
-const starvedAfter = 2 * time.Second
+// starvedBehind tells waiting for some commits of the flood, the four that may be under way and those that its part brings,
+// from waiting for all that the flood has queued: 1,000 requests of 200 entries, some 160 commits. How long that takes
+// is the machine's, and the attackers take its processors from whoever measures.
+const starvedBehind = 16
 
 // drainedWithin is how long it may take to commit what the flood has queued: it was taken,
 // so it is committed, also when nobody waits for the answer.
-const drainedWithin = 30 * time.Second
+const drainedWithin = 2 * time.Minute
 
 // storeDescriptors is how many files a database of some hundred MB has open that an empty
 // one has not.

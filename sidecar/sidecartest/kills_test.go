@@ -121,7 +121,7 @@ func killHome(t *testing.T, bin Binaries, random *rand.Rand, seed uint64, kills 
 // settle has the load send again what is unresolved.
 func settle(t *testing.T, load *writers.Load) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
 	defer cancel()
 	if err := load.Settle(ctx); err != nil {
 		t.Fatal(err)
@@ -196,7 +196,7 @@ func TestStopUnderLoad(t *testing.T) {
 			}
 		}
 		signal(syscall.SIGSTOP)
-		time.Sleep(stop)
+		time.Sleep(stop + stop/4) // who sends the next request amid the stop waits for all of that, too
 		signal(syscall.SIGCONT)
 		awaitAcks(t, load, 50)
 	})

@@ -156,19 +156,15 @@ func TestPod(t *testing.T) {
 // count: beyond the bounding set nothing is.
 func checkCell(t *testing.T, p *Process) {
 	t.Helper()
-	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(p.PID()), "task", "*", "status"))
-	if err != nil || len(tasks) == 0 {
-		t.Fatalf("no threads: %v", err)
-	}
 	uid := strconv.Itoa(podUID)
-	for _, task := range tasks {
-		status := strings.Join(strings.Fields(readText(t, task)), " ")
+	for _, text := range threadStatus(t, p) {
+		status := strings.Join(strings.Fields(text), " ")
 		for _, want := range []string{
 			"Uid: " + uid + " " + uid + " " + uid + " " + uid, "CapPrm: 0000000000000000 CapEff: 0000000000000000 CapBnd: 0000000000000000 CapAmb: 0000000000000000",
 			"NoNewPrivs: 1", "Seccomp: 2",
 		} {
 			if !strings.Contains(status, want) {
-				t.Errorf("%s does not say %q: %s", task, want, status)
+				t.Errorf("a thread does not say %q: %s", want, status)
 			}
 		}
 	}

@@ -30,7 +30,7 @@ type Process struct {
 }
 
 // startTimeout is how long a start may take before a test gives up.
-const startTimeout = 30 * time.Second
+const startTimeout = 2 * time.Minute
 
 // ShortDir makes a directory whose path is short enough for a socket in it, as
 // that of t.TempDir is not always.

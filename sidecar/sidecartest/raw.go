@@ -99,7 +99,7 @@ func (r *Raw) ReceiveError() wire.ErrorMessage {
 // Closed reports whether the server closes the connection now.
 func (r *Raw) Closed() bool {
 	r.t.Helper()
-	_ = r.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = r.SetReadDeadline(time.Now().Add(20 * time.Second))
 	var b [1]byte
 	n, err := r.Read(b[:])
 	return n == 0 && err == io.EOF

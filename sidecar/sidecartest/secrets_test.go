@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"io/fs"
 	"net/http"
@@ -193,18 +194,37 @@ func metricsOf(t *testing.T, p *Process) string {
 	return string(text)
 }
 
+// threadStatus returns what the kernel says of each thread of a process. A thread may end meanwhile.
+func threadStatus(t *testing.T, p *Process) (all []string) {
+	t.Helper()
+	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(p.PID()), "task", "*", "status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, string(text))
+	}
+	if len(all) == 0 {
+		t.Fatal("no threads")
+	}
+	return all
+}
+
 // TestDaemonIsHardened looks at what the kernel says of the real process: nothing that it
 // starts gains rights, and it writes no core.
 func TestDaemonIsHardened(t *testing.T) {
 	p := StartProcess(t, Build(t), ShortDir(t), "--log-level", "info", "--log-format", "json")
 	awaitOutput(t, p, `"hardened","took":["no_new_privs","not_dumpable","no_core"]`)
-	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(p.PID()), "task", "*", "status"))
-	if err != nil || len(tasks) == 0 {
-		t.Fatalf("no threads: %v", err)
-	}
-	for _, task := range tasks {
-		if text := readText(t, task); !strings.Contains(text, "NoNewPrivs:\t1") {
-			t.Errorf("%s lacks no_new_privs", task)
+	for _, text := range threadStatus(t, p) {
+		if !strings.Contains(text, "NoNewPrivs:\t1") {
+			t.Errorf("a thread lacks no_new_privs:\n%s", text)
 		}
 	}
 	if limits := readText(t, filepath.Join("/proc", strconv.Itoa(p.PID()), "limits")); !strings.Contains(strings.Join(strings.Fields(limits), " "), "Max core file size 0 0") {

@@ -41,8 +41,12 @@ func TestSlowCommitIsTraced(t *testing.T) {
 		t.Errorf("go tool trace: %v\n%.2000s", err, events)
 	}
 	book(p, "b")
-	if text, _ := p.CLI("metrics", "ledger_slow_commits_total"); text != "ledger_slow_commits_total 2\n" || len(traces(home)) != 1 {
-		t.Errorf("after another one: %s, %q", text, traces(home))
+	waitUntil(t, "the second one to be counted, behind its answer", func() bool {
+		text, _ := p.CLI("metrics", "ledger_slow_commits_total")
+		return text == "ledger_slow_commits_total 2\n"
+	})
+	if len(traces(home)) != 1 {
+		t.Errorf("after another one: %q", traces(home))
 	}
 	if exit := p.Stop(); exit != 0 {
 		t.Errorf("SIGTERM: exit status %d\n%s", exit, p.Output())

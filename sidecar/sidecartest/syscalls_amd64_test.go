@@ -109,7 +109,7 @@ func TestSystemCalls(t *testing.T) {
 }
 
 // runTimeout is how long a traced run may take before it counts as hanging.
-const runTimeout = time.Minute
+const runTimeout = 2 * time.Minute
 
 // traced runs the program once, traced, and holds what it left against the journal of its writer;
 // starts it again, settles what is unresolved, stops it, and audits it.

@@ -22,7 +22,7 @@ func (f *fixture) options(p *Process) client.Options {
 func (f *fixture) dialFree(t *testing.T, p *Process) *client.Client {
 	t.Helper()
 	var backoff client.Backoff
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(startTimeout); ; {
 		c, err := client.Dial(t.Context(), f.options(p))
 		if err == nil {
 			t.Cleanup(func() { _ = c.Close() })

@@ -156,6 +156,17 @@ func (l *load) end() {
 	l.writers.Wait()
 }
 
+// bookLast books an entry on a connection that is welcomed behind what those before it have sent: behind it nothing of theirs
+// is booked any more.
+func (l *ledger) bookLast() {
+	l.t.Helper()
+	c := l.dial()
+	defer func() { _ = c.Close() }()
+	if _, err := c.AppendRetry(l.t.Context(), batch(l.t, 1, 0)); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
 // told is a message.
 type told struct {
 	Log, Root string

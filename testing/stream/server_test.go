@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -118,15 +120,30 @@ type server struct {
 	options   []nats.Option
 }
 
+// freePort returns a port that nobody has, below those that the system gives to who asks for any: a server that is killed
+// finds it free again, whoever connects to something meanwhile.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for {
+		port := strconv.Itoa(20_000 + rand.IntN(10_000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			err = listener.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return port
+	}
+}
+
 // startServer starts one, with further lines of configuration.
 func startServer(t *testing.T, more ...string) *server {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	_ = listener.Close()
+	port := freePort(t)
 	s := &server{dir: shortDir(t), port: port}
 	config := fmt.Sprintf("listen: 127.0.0.1:%s\njetstream { store_dir: %q }\n%s\n", port, filepath.Join(s.dir, "store"), strings.Join(more, "\n"))
 	path := filepath.Join(s.dir, "conf")

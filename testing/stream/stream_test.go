@@ -79,6 +79,7 @@ func TestStream(t *testing.T) {
 		until(t, "entries to be booked", func() bool { return writers.appended.Load() > before })
 	}
 	writers.end()
+	l.bookLast()
 	end := l.caughtUp()
 	bodies := s.messages(subject)
 	l.agrees(bodies)
@@ -111,6 +112,7 @@ func TestOlderStream(t *testing.T) {
 	}
 	s.start()
 	writers.end()
+	l.bookLast()
 	l.caughtUp()
 	l.agrees(s.messages(subject))
 	t.Logf("the stream had %d entries and lost some", before)
@@ -215,6 +217,7 @@ func TestOthersInTheStream(t *testing.T) {
 	writers := l.load(4, 0)
 	until(t, "some entries", func() bool { return writers.appended.Load() > 1000 && published.Load() > 100 })
 	writers.end()
+	l.bookLast()
 	l.caughtUp()
 	close(done)
 	<-stopped

@@ -48,7 +48,7 @@ func TestScripts(t *testing.T) {
 // ready waits until the sidecar takes connections.
 func ready(ts *testscript.TestScript, _ bool, _ []string) {
 	socket := filepath.Join(ts.Getenv("RON_LEDGER_HOME"), sidecar.SocketFile)
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		conn, err := net.Dial("unix", socket)
 		if err == nil {
 			_ = conn.Close()

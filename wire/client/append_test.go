@@ -167,13 +167,17 @@ func TestCleanBreakIsHealedByTheNextRequest(t *testing.T) {
 func TestContextEndsAWaitingAppend(t *testing.T) {
 	p := newPeer(t)
 	c := p.dial(t, func(o *Options) { o.MaxInflight = 1 })
-	p.intercept(func(_ *peerConn, f wire.Frame) bool { return f.Type == wire.FrameAppend })
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	ctx, expire := context.WithCancelCause(t.Context())
+	p.intercept(func(_ *peerConn, f wire.Frame) bool {
+		if f.Type == wire.FrameAppend {
+			expire(context.DeadlineExceeded) // once it was sent, however long that took
+		}
+		return f.Type == wire.FrameAppend
+	})
 	if _, err := c.Append(ctx, batchOf(t, 1, 1)); !errors.Is(err, ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("sent and not answered: %v", err)
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := c.Append(ctx, batchOf(t, 2, 1)); !errors.Is(err, ErrDisconnected) || errors.Is(err, ErrOutcomeUnknown) {
 		t.Fatalf("never sent: %v", err)

@@ -20,8 +20,9 @@ const (
 	fillBelow   = 2 << 20   // how far below the reserve a disk of its own is filled
 	fillHold    = 300 * time.Millisecond
 	fillPause   = 200 * time.Millisecond
-	fillWithin  = 5 * time.Second // until appends are refused: free space is looked at four times a second
+	fillWithin  = 15 * time.Second // until appends are refused: free space is looked at four times a second
 	fillPoll    = 10 * time.Millisecond
+	fillFollow  = time.Second // how often the reserve follows a disk on which others give space back meanwhile
 )
 
 // diskFill takes the free space below the reserve and gives it back. On a small file system of its own (OwnDisk) the disk
@@ -97,9 +98,20 @@ func (d *fullDisk) fill(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("fill the disk: %w", err)
 	}
-	for began := time.Now(); d.refused() == before; {
-		if time.Since(began) > fillWithin {
+	began := time.Now()
+	for follow := began.Add(fillFollow); d.refused() == before; {
+		now := time.Now()
+		if now.Sub(began) > fillWithin {
 			return fmt.Errorf("nothing was refused within %v of the disk being full", fillWithin)
+		}
+		if !d.run.options.OwnDisk && now.After(follow) {
+			follow = now.Add(fillFollow)
+			if space, err = freeSpace(d.run.server.Home); err == nil {
+				err = d.run.reserve(space + fillQuota/2)
+			}
+			if err != nil {
+				return fmt.Errorf("fill the disk: %w", err)
+			}
 		}
 		if !pause(ctx, fillPoll) {
 			return ctx.Err()

@@ -41,6 +41,7 @@ func passes(alert, name, of string, threshold float64) expectation {
 const (
 	lookEvery   = 50 * time.Millisecond
 	lookTimeout = 2 * time.Second
+	readTimeout = 30 * time.Second // of those without which there is no verdict
 )
 
 // figures watches the metrics of a sidecar over its socket, by a connection of their own.
@@ -57,11 +58,14 @@ func newFigures(o client.Options, wanted []expectation) *figures {
 	return &figures{options: o, wanted: wanted}
 }
 
-// look reads the metrics once.
-func (f *figures) look(ctx context.Context) (scrape.Metrics, error) {
+// look reads the metrics once, if they are answered at once.
+func (f *figures) look(ctx context.Context) (scrape.Metrics, error) { return f.read(ctx, lookTimeout) }
+
+// read reads the metrics once.
+func (f *figures) read(ctx context.Context, within time.Duration) (scrape.Metrics, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if f.connection == nil {
 		c, err := client.Dial(ctx, f.options)
@@ -79,7 +83,7 @@ func (f *figures) look(ctx context.Context) (scrape.Metrics, error) {
 
 // begin reads what is there before the attack.
 func (f *figures) begin(ctx context.Context) error {
-	m, err := f.look(ctx)
+	m, err := f.read(ctx, readTimeout)
 	if err != nil {
 		return fmt.Errorf("read the metrics: %w", err)
 	}
@@ -107,7 +111,7 @@ func (f *figures) note(m scrape.Metrics) {
 
 // end reads what is there after the attack, and returns what has moved.
 func (f *figures) end(ctx context.Context) ([]Moved, error) {
-	m, err := f.look(ctx)
+	m, err := f.read(ctx, readTimeout)
 	if err != nil {
 		return nil, fmt.Errorf("read the metrics: %w", err)
 	}

@@ -51,7 +51,7 @@ func doStall(ctx context.Context, r *run) error {
 	defer all.Wait()
 	defer end()
 	all.Go(func() { busy.Run(writing) })
-	before, err := r.figures.look(ctx)
+	before, err := r.figures.read(ctx, readTimeout)
 	if err != nil {
 		return fmt.Errorf("read the metrics: %w", err)
 	}
