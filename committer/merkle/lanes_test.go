@@ -177,3 +177,17 @@ func BenchmarkAppendBlocks(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkCompress8(b *testing.B) {
+	if !haveLanes {
+		return // a processor without
+	}
+	var cvs [lanes]Hash
+	var blocks [lanes]*byte
+	for lane := range lanes {
+		blocks[lane] = &make([]byte, 64)[0]
+	}
+	for b.Loop() {
+		compress8(&cvs, &blocks, &nodeLengths, &nodeFlags)
+	}
+}
