@@ -44,6 +44,15 @@ func (r *recent) sequence(id *store.Identity) (seq uint64, known bool) {
 	return seq, known
 }
 
+// clear forgets everything and keeps the room.
+func (r *recent) clear() {
+	clear(r.identities)
+	clear(r.holds)
+	clear(r.reversed)
+	clear(r.requests)
+	r.highest = wire.Nonce{}
+}
+
 func (r *recent) remember(id store.Identity, seq uint64) {
 	r.identities[id] = seq
 	if bytes.Compare(id.Nonce[:], r.highest[:]) > 0 {

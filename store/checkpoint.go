@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -277,7 +276,7 @@ func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 			return fmt.Errorf("index of record %d lies beyond the mark", c.Index[i].Seq)
 		}
 	}
-	slices.SortFunc(c.Index, compareIndexed)
+	c.Index = st.order.sort(c.Index)
 	highest := s.HighestNonce()
 	rising, _ := slices.BinarySearchFunc(c.Index, highest, func(row Indexed, nonce [16]byte) int {
 		if bytes.Compare(row.Nonce[:], nonce[:]) > 0 {
@@ -300,14 +299,6 @@ func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 		return fmt.Errorf("ingest index tables: %w", err)
 	}
 	return nil
-}
-
-// compareIndexed orders rows by their keys. It is called a million times a second: a nonce is compared as two numbers.
-func compareIndexed(a, b Indexed) int {
-	if c := cmp.Compare(binary.BigEndian.Uint64(a.Nonce[:8]), binary.BigEndian.Uint64(b.Nonce[:8])); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(binary.BigEndian.Uint64(a.Nonce[8:]), binary.BigEndian.Uint64(b.Nonce[8:])), cmp.Compare(a.Account, b.Account))
 }
 
 func writeIndexTable(fsys vfs.FS, path string, index []Indexed, o sstable.WriterOptions) error {
