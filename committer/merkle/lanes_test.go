@@ -125,7 +125,6 @@ func TestNodes(t *testing.T) {
 // TestTreeEachWay makes the tree's own tests without lanes, too.
 func TestTreeEachWay(t *testing.T) {
 	eachWay(t, func(t *testing.T) {
-		TestFrontierRootOfEverySize(t)
 		TestFrontierInAnyBatching(t)
 		TestRestoreFrontierRefuses(t)
 	})

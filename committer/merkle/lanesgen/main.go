@@ -1,6 +1,6 @@
 // Command lanesgen writes lanes_amd64.s of package merkle: the compression function of BLAKE3 over eight
-// blocks at once, one in each lane of the AVX2 registers. It is run by go generate; a test holds the file
-// against what it writes.
+// blocks at once, one in each lane of the AVX2 registers. It takes nothing but the name of the file, and hands
+// the assembler what merkle calls. It is run by go generate; a test holds the file against what it writes.
 package main
 
 import (
