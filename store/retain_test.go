@@ -78,9 +78,10 @@ func TestRetainFreesSpace(t *testing.T) {
 	s = open(t, o)
 	defer closeStore(t, s)
 	checkRetained(t, s, l, first)
+	freed := shrunkLog(s, before.Log.DiskBytes/3) <= before.Log.DiskBytes/3
 	after := s.Metrics()
 	t.Logf("on disk: log %d bytes before, %d after; state %d before, %d after", before.Log.DiskBytes, after.Log.DiskBytes, before.State.DiskBytes, after.State.DiskBytes)
-	if after.Log.DiskBytes > before.Log.DiskBytes/3 {
+	if !freed {
 		t.Fatal("the space of the bodies was not freed")
 	}
 	for c, err := range s.Commits(first) {
