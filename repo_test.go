@@ -34,6 +34,7 @@ var imports = map[string][]string{
 	"wire/client/clienttest":        {"sidecar", "wire", "wire/client"},
 	"wire/client/writers":           {"wire", "wire/client", "committer/merkle"},
 	"committer/merkle":              {},
+	"committer/merkle/lanesgen":     {},
 	"store":                         {},
 	"committer":                     {"wire", "store", "committer/merkle"},
 	"committer/audit":               {"wire", "store", "committer/merkle"},

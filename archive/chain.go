@@ -12,8 +12,8 @@ import (
 	"github.com/rustyonions/ron-ledger/committer/merkle"
 )
 
-// checkListed holds the listed chain against the head and returns the places that the head does not
-// know yet. Where one is missing the others are opened to say which.
+// checkListed holds the listed places against the head and returns those that the head does not
+// know yet, which need not be of the chain. Where one is missing the others are opened to say which.
 func (f folder) checkListed(ctx context.Context, head *Head, chain []slot) (later []slot, err error) {
 	if head.Segments == 0 {
 		return chain, nil
@@ -34,6 +34,21 @@ func (f folder) checkListed(ctx context.Context, head *Head, chain []slot) (late
 		return nil, fmt.Errorf("%s is not the segment that the head knows", f.path(head.last().name()))
 	}
 	return chain[known:], nil
+}
+
+// behind returns the listed places that lie behind the end of the chain, where the next segment would be at end: what was
+// on its way when its writer ended, and what should lie before it never arrived. It is not of the chain, nor will be once the
+// term has ended. More than can have been on its way is a chain with a hole.
+func (f folder) behind(listed []slot, end slot) (left []slot, err error) {
+	for _, at := range listed {
+		if at.compare(end) > 0 {
+			left = append(left, at)
+		}
+	}
+	if len(left) > 0 && (len(left) >= UploadsMax || left[len(left)-1].term > end.term) {
+		return nil, fmt.Errorf("%s is missing, and %d segments are listed behind it", f.path(end.name()), len(left))
+	}
+	return left, nil
 }
 
 // findHole names the first place where segments do not follow each other.

@@ -44,6 +44,38 @@
 // A fence may name a successor: the log id under which the ledger goes on where it begins a new
 // epoch. Nothing of the old log follows then.
 //
+// # Several uploads at once
+//
+// A writer knows where a segment ends when it cuts it, so that it knows the place of the next one, and sends
+// that as well, before the first has arrived: up to UploadsMax are on their way. The chain is what follows
+// from its beginning, place by place, and never loses what it has: so a segment that arrives behind a gap is
+// not of the chain, and becomes so when the gap is filled. The writer counts it then, and not before:
+// archived is what is there together with all before it. What failed is sent again as it was, byte for byte,
+// however often: in one term one writer puts each segment that it cuts at one place, or none.
+//
+//	… ─ segment-4097 ─ (segment-4201 has not arrived) ─ segment-4230 ─ segment-4243
+//	                 ↑ the end of the chain; a fence goes here
+//
+// A run that ends, and the next one of the same home, could break that: the next cuts otherwise, and what the
+// first had on its way arrives late, amid the new segments. Therefore a run that may follow one with several
+// uploads takes over from it first: it puts a fence of its own at the end of the chain and writes in the next
+// term. It keeps the claim of the fence before it sends it, and the term before it uses it, so that a run
+// that ends in between knows the fence again (Claim, Hold). A run that follows one with a single upload sends
+// one alone until that has arrived, for whatever the other had on its way is for the same place.
+//
+// So a place is behind a gap for ever only at the end of a term, and of one term fewer than UploadsMax are.
+// By names: in a term behind which another has begun it is what begins behind the first place of that one; in
+// the last term it is what does not follow, among the last UploadsMax-1 names. Readers go through the last
+// places by what the segments say, and take the names before for the chain, as they always did. One that
+// knows nothing of gaps finds that a segment does not follow, and refuses the archive.
+//
+// Why nothing that is acknowledged is missing from what a take-over has, in sync: a segment is acknowledged
+// when it and all before it are there, so it is of the chain, for ever. A fence is put at the end of a chain,
+// where no object is. What is of the chain of a term then is before the fence, and behind the fence nothing
+// of the old term is: the next place has another name. The old writer meets the fence at the first place that
+// it cannot fill, and what it has behind that place it never counts. And why no two writers are in one term:
+// a term begins with a fence, and of two fences at one place one is there.
+//
 // # A segment
 //
 // One or more whole commits, or a fence, without. Integers are little-endian.
@@ -126,11 +158,15 @@
 //   - A writer MUST NOT add a segment unless its first record follows the last one that
 //     is archived, and the root there is that of the log; it computes every root again
 //     from the records before it ships them.
+//   - A writer MUST NOT count a segment as archived before all in front of it are there.
+//   - A writer MUST NOT send anything but the same bytes to a place that it has sent something to, nor more than UploadsMax
+//     segments at once, and but one in a term in which a run before may have sent something that has not arrived.
+//   - A run MUST NOT write in a term in which one before it has sent several at once.
 //   - A writer MUST NOT replace a segment. What does not agree with the log is an error
 //     that says which object, and nothing more is shipped.
 //   - A writer that finds a higher term than its own MUST NOT ship anything again.
 //   - Two writers MUST NOT share a term: it is the one's that put its fence, or, of the first,
-//     the one's that began the archive.
+//     the one's that began the archive. A home is one writer, over all of its runs.
 //   - Bodies hand out no record that does not hash to the leaf that the ledger has kept of it, or has
 //     another time than its commit.
 //   - A writer MUST NOT put the index of a snapshot before its parts and the segments up to its size are there.

@@ -30,7 +30,7 @@ func (e *FencedError) alone() string {
 }
 
 func (w *Writer) fenced(now, ended uint64) error {
-	e := &FencedError{Path: w.folder.path(""), Term: w.options.Term, Now: now, Ended: ended}
+	e := &FencedError{Path: w.folder.path(""), Term: w.term, Now: now, Ended: ended}
 	tail, err := w.options.Store.Last()
 	if err != nil {
 		return fmt.Errorf("%w (how far the log here reaches cannot be read: %w)", e, err)
@@ -41,11 +41,11 @@ func (w *Writer) fenced(now, ended uint64) error {
 
 // fencedBy is fenced where no more is known than that a higher term is in force.
 func (w *Writer) fencedBy(ctx context.Context, now uint64) error {
-	chain, err := w.folder.slots(ctx)
-	if err != nil {
+	r := &Reader{folder: w.folder, key: w.options.Verifier}
+	if err := r.open(ctx, w.logID); err != nil {
 		return err
 	}
-	return w.fenced(now, endOf(chain, w.options.Term))
+	return w.fenced(now, endOf(r.slots, w.term))
 }
 
 // endOf returns the size of the log at the end of a term that has ended. What is last in a chain whose

@@ -72,7 +72,8 @@ func (f folder) head(ctx context.Context) (signed []byte, version string, err er
 	return signed, version, err
 }
 
-// slots lists the chain's places, in order.
+// slots lists the places of the chain, in order, and perhaps more: at the end of either of the last two terms, up to
+// UploadsMax-1 that lie behind a gap.
 func (f folder) slots(ctx context.Context) ([]slot, error) {
 	names, err := f.objects.Names(ctx, f.name)
 	if err != nil {
@@ -135,8 +136,8 @@ func (f folder) create(ctx context.Context, at slot, b []byte) error {
 	return &errTaken{f.path(name), s}
 }
 
-// chainOf returns the places of the chain in their order, without what was written behind the end of
-// its term: it counts for nothing.
+// chainOf returns places in the order of the chain, without what lies behind the end of its term, which is where
+// the next term begins: it counts for nothing.
 func chainOf(slots []slot) []slot {
 	slices.SortFunc(slots, slot.compare)
 	chain := slots[len(slots):]

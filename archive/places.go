@@ -16,45 +16,58 @@ const (
 
 // placeOf returns the place of the segment that should have a record, by the names of the segments alone: the last
 // that begins at or before it, of the newest term that does. It asks for the names a little before the record, and
-// further back only where there are none. So it needs no list of the whole chain, which grows with the ledger,
+// further back only where there are few. So it needs no list of the whole chain, which grows with the ledger,
 // neither in memory nor from the store. fs.ErrNotExist where no segment begins so early; *UnavailableError where
 // there is none at all: what is not mounted is empty.
 func (f folder) placeOf(ctx context.Context, seq uint64) (at slot, err error) {
 	for back := uint64(placesNear); ; back *= placesGrow {
 		from := seq - min(back, seq-1)
-		at, some, err := f.lastPlace(ctx, from, seq)
+		found, err := f.lastPlace(ctx, from, seq)
 		switch {
-		case err != nil || at.first > 0:
-			return at, err
-		case from == 1 && !some:
-			return at, &UnavailableError{fmt.Errorf("%s: %w", f.path(""), errNoSegments)}
+		case err != nil:
+			return slot{}, err
+		case found.last.first > 0 && (found.sure || from == 1):
+			return found.last, nil
+		case from == 1 && !found.some:
+			return slot{}, &UnavailableError{fmt.Errorf("%s: %w", f.path(""), errNoSegments)}
 		case from == 1:
-			return at, fmt.Errorf("%s has no segment that begins at or before entry %d: %w", f.path(""), seq, fs.ErrNotExist)
+			return slot{}, fmt.Errorf("%s has no segment that begins at or before entry %d: %w", f.path(""), seq, fs.ErrNotExist)
 		}
 	}
 }
 
-// lastPlace returns the last place from..to of the newest term, zero where there is none, and whether there are
-// places at or behind from.
-func (f folder) lastPlace(ctx context.Context, from, to uint64) (at slot, some bool, err error) {
+// foundPlaces is what the names from..to say.
+type foundPlaces struct {
+	last slot // of the newest term there; zero where there is none
+	some bool // there are places at or behind from
+	// sure: no term that is newer than that of last begins before from and covers it. Then all of its term, and of those before,
+	// that is between would lie behind a gap, and of no term is that UploadsMax places.
+	sure bool
+}
+
+// lastPlace looks for the last place from..to of the newest term.
+func (f folder) lastPlace(ctx context.Context, from, to uint64) (found foundPlaces, err error) {
+	count := map[uint64]int{} // places of each term
 	// ~ sorts behind whatever can follow a number in a name.
 	for after := (slot{from - 1, firstTerm}).name() + "~"; ; {
 		names, err := f.objects.NamesAfter(ctx, f.name, after, placesPage)
 		if err != nil {
-			return slot{}, some, err
+			return found, err
 		}
 		for _, name := range names {
 			place, ok := parseSlot(name)
-			some = some || ok
+			found.some = found.some || ok
 			if !isSegment(name) || place.first > to {
-				return at, some, nil
+				return found, nil
 			}
-			if at.compare(place) < 0 {
-				at = place
+			if found.last.compare(place) < 0 {
+				found.last = place
 			}
+			count[place.term]++
+			found.sure = found.sure || count[place.term] >= UploadsMax
 		}
 		if len(names) < placesPage {
-			return at, some, nil
+			return found, nil
 		}
 		after = names[len(names)-1]
 	}

@@ -29,7 +29,7 @@ type Reader struct {
 const readerShelf = 64 << 20
 
 // OpenReader opens the archive of a log. key checks what is signed; nil takes it unchecked.
-// It lists the segments and reads the head and the last segment; the others are checked when they
+// It lists the segments and reads the head and the last segments; the others are checked when they
 // are read. What the place does not answer is *UnavailableError.
 func OpenReader(ctx context.Context, objects Objects, id [16]byte, key note.Verifier) (*Reader, error) {
 	r := &Reader{folder: folderOf(reading{objects}, id), key: key, read: shelf{limit: readerShelf}}
@@ -38,6 +38,9 @@ func OpenReader(ctx context.Context, objects Objects, id [16]byte, key note.Veri
 	}
 	return r, nil
 }
+
+// tailMax is how many of the listed places may lie behind a gap: the last of either of the last two terms.
+const tailMax = 2 * (UploadsMax - 1)
 
 func (r *Reader) open(ctx context.Context, id [16]byte) error {
 	head := &Head{Term: firstTerm, LastTerm: firstTerm} // lost: the segments tell the same
@@ -50,29 +53,53 @@ func (r *Reader) open(ctx context.Context, id [16]byte) error {
 			return fmt.Errorf("%s: %w", r.folder.path(headName), err)
 		}
 	}
-	if r.slots, err = r.folder.slots(ctx); err != nil {
+	listed, err := r.folder.slots(ctx)
+	if err != nil {
 		return err
 	}
-	if _, err := r.folder.checkListed(ctx, head, r.slots); err != nil {
+	later, err := r.folder.checkListed(ctx, head, listed)
+	if err != nil {
 		return err
 	}
-	if len(r.slots) == 0 {
-		return r.openEmpty(ctx, head, signed != nil, id)
+	// From here on each segment says where the next one is.
+	sure := max(len(listed)-len(later), len(listed)-tailMax, 0)
+	switch {
+	case sure > 0:
+		r.slots = slices.Clone(listed[:sure])
+		err = r.openLast(ctx, head, r.slots[sure-1], id)
+	case signed != nil:
+		err = r.openEmpty(head, id)
+	default:
+		if err = r.openLast(ctx, head, slot{1, firstTerm}, id); errors.Is(err, fs.ErrNotExist) && len(listed) == 0 {
+			err = fmt.Errorf("%s: %w", r.folder.path(""), ErrNothing)
+		}
 	}
-	if r.last, err = r.folder.segment(ctx, r.slots[len(r.slots)-1], r.key); err != nil {
+	if err == nil {
+		err = r.follow(ctx)
+	}
+	if err == nil {
+		_, err = r.folder.behind(listed, r.last.next())
+	}
+	return err
+}
+
+// openLast opens the archive at a segment that is in the chain.
+func (r *Reader) openLast(ctx context.Context, head *Head, at slot, id [16]byte) error {
+	s, err := r.folder.segment(ctx, at, r.key)
+	if err != nil {
 		return err
 	}
-	if r.last.LogID != id {
-		return fmt.Errorf("%s belongs to log %x", r.folder.path(r.last.at.name()), r.last.LogID)
+	if s.LogID != id {
+		return fmt.Errorf("%s belongs to log %x", r.folder.path(at.name()), s.LogID)
 	}
-	note, err := r.last.signed(r.key)
+	note, err := s.signed(r.key)
 	if err != nil {
 		return err
 	}
 	r.head = *head
 	r.head.Origin = note.Origin
-	r.advance(r.last)
-	return r.follow(ctx)
+	r.advance(s)
+	return nil
 }
 
 // ErrNothing means that a folder is no archive: there is neither a head nor a segment. Its writer has not got
@@ -81,10 +108,7 @@ var ErrNothing = errors.New("there is neither a head nor a segment")
 
 // openEmpty opens the archive of a log that has no entry yet: all that is to be known is in the head. Such a
 // log is of the ledger's first epoch, since a later one begins behind the one before.
-func (r *Reader) openEmpty(ctx context.Context, head *Head, stored bool, id [16]byte) error {
-	if !stored {
-		return fmt.Errorf("%s: %w", r.folder.path(""), ErrNothing)
-	}
+func (r *Reader) openEmpty(head *Head, id [16]byte) error {
 	_, logID, kind, err := merkle.ParseOrigin(head.Origin)
 	if err == nil && (logID != id || head.Size != 0 || head.Root != kind.Empty()) {
 		err = fmt.Errorf("it is of log %x with %d entries, and there is no segment", logID, head.Size)
@@ -94,7 +118,7 @@ func (r *Reader) openEmpty(ctx context.Context, head *Head, stored bool, id [16]
 	}
 	r.head = *head
 	r.last = &Segment{LogID: id, Genesis: id, Hash: kind, Before: kind.Empty(), Root: kind.Empty(), Term: head.Term}
-	return r.follow(ctx)
+	return nil
 }
 
 // advance takes a segment as the last one.

@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,16 +18,16 @@ func (w *Writer) open(ctx context.Context, tail store.Tail) error {
 	if err != nil {
 		return err
 	}
-	chain, err := w.folder.slots(ctx)
+	listed, err := w.folder.slots(ctx)
 	if err != nil {
 		return err
 	}
-	later, err := w.folder.checkListed(ctx, head, chain)
+	later, err := w.folder.checkListed(ctx, head, listed)
 	if err != nil {
 		return err
 	}
-	if head.Term > w.options.Term {
-		return w.fenced(head.Term, endOf(chain, w.options.Term))
+	if head.Term > w.term {
+		return w.fencedBy(ctx, head.Term)
 	}
 	if err := w.compare(head, tail); err != nil {
 		return err
@@ -40,46 +39,36 @@ func (w *Writer) open(ctx context.Context, tail store.Tail) error {
 	w.mu.Lock()
 	w.head = *head
 	w.mu.Unlock()
-	for _, at := range later {
-		if err := w.adopt(ctx, at, tail); err != nil {
-			return err
-		}
-	}
-	for { // what the list did not show
-		if err := w.adopt(ctx, w.Archived().next(), tail); errors.Is(err, fs.ErrNotExist) {
+	for { // by the places, since a list may not show all of it
+		if err := w.adopt(ctx, w.Archived().next(), tail.Size); errors.Is(err, fs.ErrNotExist) {
 			break
 		} else if err != nil {
 			return err
 		}
 	}
+	behind, err := w.folder.behind(later, w.Archived().next())
+	if err != nil {
+		return err
+	}
+	w.options.Renew = w.options.Renew || len(behind) > 0
 	if w.options.Shipped != nil {
 		w.options.Shipped(w.Archived().Size)
 	}
-	return w.beginTerm(ctx)
-}
-
-// beginTerm begins an empty archive in the term that the ledger holds, where that is a later one.
-func (w *Writer) beginTerm(ctx context.Context) error {
-	head := w.Archived()
-	if head.Term == w.options.Term {
-		return nil
+	if err := w.beginTerm(ctx, tail.Size); err != nil {
+		return err
 	}
-	if head.Segments > 0 {
-		return fmt.Errorf("%s is in term %d, and this ledger holds term %d: it is an older copy of the archive; use the one that has the rest",
-			w.folder.path(""), head.Term, w.options.Term)
-	}
-	fence := &Segment{
-		LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind, First: 1, Before: head.Root, Root: head.Root,
-		Term: w.options.Term, at: head.next(),
-	}
-	rand.Read(fence.claim[:])
-	return w.put(ctx, fence, nil)
+	now := w.Archived()
+	w.made = end{now.Size, now.Root}
+	return nil
 }
 
 // storedHead reads the head and notes its version.
 func (w *Writer) storedHead(ctx context.Context) (*Head, error) {
 	signed, version, err := w.folder.head(ctx)
-	w.version, w.lag, w.sync = version, 0, false
+	w.version, w.sync = version, false
+	w.mu.Lock()
+	w.lag = 0
+	w.mu.Unlock()
 	if err == nil && signed == nil {
 		return &Head{Origin: w.options.Signer.Name(), Root: w.kind.Empty(), Term: firstTerm, LastTerm: firstTerm}, nil
 	}
@@ -114,7 +103,7 @@ func (w *Writer) compare(head *Head, tail store.Tail) error {
 
 // adopt takes a segment that the head does not know yet: what was written when a process ended
 // before it could replace the head, or before it knew that the segment is there.
-func (w *Writer) adopt(ctx context.Context, at slot, tail store.Tail) error {
+func (w *Writer) adopt(ctx context.Context, at slot, size uint64) error {
 	s, err := w.folder.segment(ctx, at, w.options.Verifier)
 	if err != nil {
 		return err
@@ -123,11 +112,15 @@ func (w *Writer) adopt(ctx context.Context, at slot, tail store.Tail) error {
 	if err := s.follows(head.Size, head.Root, w.logID); err != nil {
 		return fmt.Errorf("%s: %w", w.folder.path(at.name()), err)
 	}
-	if s.Term > w.options.Term {
+	if w.renewed(s) {
+		w.advance(s)
+		return w.hold(s.Term)
+	}
+	if s.Term > w.term {
 		return w.fenced(s.Term, head.Size)
 	}
-	if s.Last > tail.Size {
-		return &AheadError{Path: w.folder.path(""), Size: tail.Size, Archived: s.Last}
+	if s.Last > size {
+		return &AheadError{Path: w.folder.path(""), Size: size, Archived: s.Last}
 	}
 	for c, err := range w.options.Store.Commits(s.First) {
 		if err != nil {
@@ -136,13 +129,24 @@ func (w *Writer) adopt(ctx context.Context, at slot, tail store.Tail) error {
 		if c.First > s.Last {
 			break
 		}
-		if err := w.grow(c); err != nil {
+		if err := w.grow(&w.frontier, c); err != nil {
 			return err
 		}
 	}
 	if here := w.frontier.Root(); w.frontier.Size() != s.Last || here != s.Root {
-		return &AheadError{Path: w.folder.path(at.name()), Size: tail.Size, Archived: s.Last, Root: s.Root, Here: here}
+		return &AheadError{Path: w.folder.path(at.name()), Size: size, Archived: s.Last, Root: s.Root, Here: here}
 	}
 	w.advance(s)
 	return nil
+}
+
+// advance takes a segment that is in the archive as its end.
+func (w *Writer) advance(s *Segment) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.head = w.head.with(s)
+	w.lag++
+	if w.options.Shipped != nil {
+		w.options.Shipped(s.Last)
+	}
 }

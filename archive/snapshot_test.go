@@ -156,7 +156,7 @@ func TestSnapshotRefused(t *testing.T) {
 			l.takeOver(r)
 			l.append(1)
 			heir := l.writer(nil)
-			heir.options.Objects, heir.options.Term, heir.folder = w.options.Objects, 2, w.folder
+			heir.options.Objects, heir.term, heir.folder = w.options.Objects, 2, w.folder
 			l.mustShip(heir)
 			s.Size, s.Root = l.frontier.Size(), l.frontier.Root()
 			signed, err := l.signed(s)

@@ -17,7 +17,7 @@ import (
 // heir is a writer of the same log with another term, as one that has taken it over.
 func (l *source) heir(fsys *store.FS, term uint64) *Writer {
 	w := l.writer(fsys)
-	w.options.Term = term
+	w.term = term
 	return w
 }
 

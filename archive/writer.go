@@ -1,9 +1,7 @@
 package archive
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -19,7 +17,17 @@ type WriterOptions struct {
 	Objects Objects // the log gets a folder there
 	Term    uint64  // that the ledger holds; 0 = the first
 
-	// Shipped, where it is not nil, is called with the size that the archive holds, behind each segment.
+	// Uploads is how many segments may be on their way at once, up to UploadsMax; 0 = one.
+	Uploads int
+	// Renew begins the next term before anything is shipped: an earlier run may have had several segments on their way,
+	// which arrive late. Hold then keeps what the ledger holds, durably: a term, and the claim of the fence that is about to
+	// end it; zero behind it. Claim is the one that was kept last. nil keeps nothing.
+	Renew bool
+	Claim [16]byte
+	Hold  func(term uint64, claim [16]byte) error
+
+	// Shipped, where it is not nil, is called with the size that the archive holds, behind each segment whose predecessors
+	// are all there. It MUST NOT call the writer.
 	Shipped func(size uint64)
 	// Sync is what the head says: nothing is acknowledged that is not archived.
 	Sync bool
@@ -33,31 +41,42 @@ type WriterOptions struct {
 	FrontierAt func(size uint64) (merkle.Frontier, error)
 }
 
-// Writer ships what is durable to an archive. Ship and Settle are for one goroutine; Archived may be
-// called from any.
+// Writer ships what is durable to an archive. Archived may be called from any goroutine, and Failures; the others are for one.
 type Writer struct {
 	options WriterOptions
 	folder  folder
 	logID   [16]byte
 	kind    merkle.HashKind
+	term    uint64 // that the ledger holds
 
-	// Invariant, while opened: head is what the archive holds, and frontier that of its size. The head
-	// that is stored has that version and lags by so many segments.
+	// Invariant, while opened: made is the end of the archive when all that is on its way is there, and frontier that of
+	// its size. The head that is stored has that version.
 	opened   bool
+	made     end
 	frontier merkle.Frontier
 	version  string
-	lag      int
 	sync     bool // as the stored head says
-	raw      []byte
+	settling chan error
 	target   int // a segment ends behind the commit with which it has so many bytes
 	part     int // bytes of a part of a snapshot
 
-	mu   sync.Mutex
-	head Head
+	changed  chan struct{} // an upload has ended
+	failures chan struct{} // and failed
+	running  sync.WaitGroup
+
+	mu      sync.Mutex
+	head    Head      // what the archive holds, whole
+	lag     int       // by so many segments the stored head lags behind it
+	pending []*upload // what is on its way behind it, in order
+	own     bool      // no run before this one has anything on its way in the term
+	buffers [][]byte  // for the commits of segments
 }
 
-// headLag is how many segments the stored head may lag behind. Whoever opens the archive reads them.
-const headLag = 64
+// end is where an archive ends.
+type end struct {
+	Size uint64
+	Root merkle.Hash
+}
 
 // AheadError says that an archive holds more than the log, or another log: records that were
 // durable are lost.
@@ -82,11 +101,17 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the archive: %w", err)
 	}
-	o.Term = max(o.Term, firstTerm)
-	return &Writer{options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), target: segmentRawTarget, part: snapshotPartBytes}, nil
+	o.Uploads = min(max(o.Uploads, 1), UploadsMax)
+	if o.Hold == nil {
+		o.Hold = func(uint64, [16]byte) error { return nil }
+	}
+	return &Writer{
+		options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), term: max(o.Term, firstTerm), target: segmentRawTarget, part: snapshotPartBytes,
+		changed: make(chan struct{}, 1), failures: make(chan struct{}, 1),
+	}, nil
 }
 
-// Archived returns what the archive holds, as of the last Ship that found out; zero before.
+// Archived returns what the archive holds, as of the last Ship or Cut that found out; zero before.
 func (w *Writer) Archived() Head {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,40 +119,84 @@ func (w *Writer) Archived() Head {
 }
 
 // Ship brings the archive up to what is durable now, or returns why not: the next call goes on from
-// what the archive holds then. *AheadError and *FencedError are for good.
-func (w *Writer) Ship(ctx context.Context) (err error) {
-	defer func() {
-		if err != nil {
-			w.opened = false // whatever was being written may be there or not: look again
-		}
-	}()
+// what the archive holds then. *AheadError and *FencedError are for good. Nothing is on its way when it returns.
+func (w *Writer) Ship(ctx context.Context) error {
 	tail, err := w.options.Store.Last()
 	if err != nil {
 		return fmt.Errorf("archive the log: %w", err)
 	}
+	w.running.Wait() // what a Cut has sent under a context that has ended is sent again under this one
+	w.mu.Lock()
+	_ = w.failure()
+	w.mu.Unlock()
+	for size := uint64(0); ; {
+		if size, err = w.Cut(ctx); err != nil || size >= tail.Size {
+			break
+		}
+	}
+	if err == nil {
+		err = w.await(ctx, func() bool { return len(w.pending) == 0 })
+	}
+	if err == nil && !w.options.LazyHead {
+		err = w.settleNow(ctx)
+	}
+	if err != nil {
+		w.interrupted()
+	}
+	return err
+}
+
+// Cut makes a segment of what is durable and not on its way yet, where there is something, and begins its upload, for
+// which it waits until there is room. It returns the size up to which the log is on its way or there. The upload goes on, under ctx,
+// when Cut returns: Shipped tells when it is there, and the next Cut when it failed, which Failures tells of. Then what
+// has failed is sent again.
+func (w *Writer) Cut(ctx context.Context) (size uint64, err error) {
+	defer func() {
+		if err != nil && !w.inOwnTerm() {
+			w.interrupted()
+		}
+	}()
+	tail, err := w.options.Store.Last()
+	if err != nil {
+		return 0, fmt.Errorf("archive the log: %w", err)
+	}
 	if !w.opened {
 		if err := w.open(ctx, tail); err != nil {
-			return fmt.Errorf("open the archive: %w", err)
+			return 0, fmt.Errorf("open the archive: %w", err)
 		}
 		w.opened = true
 	}
-	for head := w.Archived(); head.Size < tail.Size; head = w.Archived() {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("archive the log from %d: %w", head.Size+1, err)
-		}
-		if err := w.ship(ctx, head); err != nil {
-			return fmt.Errorf("archive the log from %d: %w", head.Size+1, err)
-		}
-		if w.lag >= headLag {
-			if err := w.settle(ctx); err != nil {
-				return err
-			}
-		}
+	if err := w.resend(ctx); err != nil || w.made.Size >= tail.Size {
+		return w.made.Size, err
 	}
-	if w.options.LazyHead {
-		return nil
+	if err = w.await(ctx, func() bool { return len(w.pending) < w.room() }); err == nil {
+		err = w.keepHead(ctx)
 	}
-	return w.settle(ctx)
+	if err == nil {
+		err = ctx.Err()
+	}
+	var u *upload
+	if err == nil {
+		u, err = w.make()
+	}
+	if err != nil {
+		return w.made.Size, fmt.Errorf("archive the log from %d: %w", w.made.Size+1, err)
+	}
+	w.begin(ctx, u)
+	return w.made.Size, nil
+}
+
+// interrupted waits until nothing is on its way. In a term that is the writer's own it is sent again as it is. Else an earlier run may
+// have put something at the same place: whatever is there, look again.
+func (w *Writer) interrupted() {
+	w.running.Wait()
+	if w.inOwnTerm() {
+		return
+	}
+	w.mu.Lock()
+	w.pending = nil
+	w.mu.Unlock()
+	w.opened, w.settling = false, nil
 }
 
 // Settle brings the stored head up to the segments.
@@ -135,14 +204,19 @@ func (w *Writer) Settle(ctx context.Context) error {
 	if !w.opened {
 		return nil
 	}
-	err := w.settle(ctx)
-	w.opened = err == nil
+	err := w.settleNow(ctx)
+	if err != nil {
+		w.interrupted()
+	}
 	return err
 }
 
 // Confirm asks the archive whether the place of the next segment is still free, so that the term is the writer's yet:
 // nothing tells before something is shipped. It is for a log that is archived whole.
 func (w *Writer) Confirm(ctx context.Context) error {
+	if err := w.Ship(ctx); err != nil {
+		return err
+	}
 	w.opened = false
 	if err := w.Ship(ctx); err != nil {
 		return err
@@ -150,48 +224,30 @@ func (w *Writer) Confirm(ctx context.Context) error {
 	return w.Settle(ctx)
 }
 
-// ship makes the next segment.
-func (w *Writer) ship(ctx context.Context, head Head) error {
+// make makes the next segment, but for what its upload does: compress and sign it.
+func (w *Writer) make() (*upload, error) {
 	s := &Segment{
 		LogID: w.logID, Genesis: w.options.Store.Meta().LogID, Hash: w.kind,
-		First: head.Size + 1, Before: head.Root, Term: head.Term, at: head.next(),
+		First: w.made.Size + 1, Before: w.made.Root, Term: w.term, at: slot{w.made.Size + 1, w.term},
 	}
-	raw := w.raw[:0]
+	frontier := w.frontier
+	u := &upload{s: s, raw: w.buffer()}
 	for c, err := range w.options.Store.Commits(s.First) {
-		if err != nil {
-			return err
+		if err == nil {
+			err = w.grow(&frontier, c)
 		}
-		if err := w.grow(c); err != nil {
-			return err
+		if err != nil {
+			w.keepBuffer(u)
+			return nil, err
 		}
 		s.Last, s.Root, s.TimeMs = c.Last(), c.Root, c.TimeMs
 		s.Commits++
-		if raw = appendCommit(raw, c); len(raw) >= w.target {
+		if u.raw = appendCommit(u.raw, c); len(u.raw) >= w.target {
 			break
 		}
 	}
-	w.raw = raw
-	if cap(raw) > 4*segmentRawTarget { // one large commit is no reason to keep so much
-		w.raw = nil
-	}
-	return w.put(ctx, s, raw)
-}
-
-// put writes a segment at its place, and takes it as the end of the archive.
-func (w *Writer) put(ctx context.Context, s *Segment, raw []byte) error {
-	object, err := s.seal(raw, w.options.Signer)
-	if err != nil {
-		return err
-	}
-	err = w.folder.create(ctx, s.at, object)
-	if taken := new(errTaken); errors.As(err, &taken) && taken.segment.Term > w.options.Term {
-		return w.fenced(taken.segment.Term, s.First-1)
-	}
-	if err != nil {
-		return err
-	}
-	w.advance(s)
-	return nil
+	w.made.Size, w.made.Root, w.frontier = s.Last, s.Root, frontier
+	return u, nil
 }
 
 // seal signs the end of a segment and returns the object.
@@ -212,59 +268,17 @@ func (h Head) with(s *Segment) Head {
 	return h
 }
 
-// advance takes a segment that is in the archive as its end.
-func (w *Writer) advance(s *Segment) {
-	w.lag++
-	w.mu.Lock()
-	w.head = w.head.with(s)
-	w.mu.Unlock()
-	if w.options.Shipped != nil {
-		w.options.Shipped(s.Last)
-	}
-}
-
-// settle is Settle. Where another head was stored meanwhile it says whose.
-func (w *Writer) settle(ctx context.Context) error {
-	if w.lag == 0 && w.sync == w.options.Sync && w.version != "" { // one of an empty log is stored, too
-		return nil
-	}
-	head := w.Archived()
-	head.Sync = w.options.Sync
-	signed, err := head.sign(w.options.Signer)
-	if err != nil {
-		return err
-	}
-	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
-	if errors.Is(err, store.ErrObjectChanged) {
-		there, now, readErr := w.folder.head(ctx)
-		if readErr != nil {
-			return errors.Join(err, readErr)
-		}
-		if other, openErr := openHead(there, w.options.Verifier); openErr == nil && other.Term > w.options.Term {
-			return w.fencedBy(ctx, other.Term)
-		}
-		if bytes.Equal(there, signed) { // the answer to an earlier attempt was lost
-			version, err = now, nil
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("write the head of the archive: %w", err)
-	}
-	w.version, w.lag, w.sync = version, 0, head.Sync
-	return nil
-}
-
-// grow adds a commit of the log to the frontier, if it follows and its root is that of its records.
-func (w *Writer) grow(c *store.Commit) error {
-	if c.First != w.frontier.Size()+1 {
-		return fmt.Errorf("the log has a commit that begins at %d, where one should begin at %d", c.First, w.frontier.Size()+1)
+// grow adds a commit of the log to a frontier, if it follows and its root is that of its records.
+func (w *Writer) grow(frontier *merkle.Frontier, c *store.Commit) error {
+	if c.First != frontier.Size()+1 {
+		return fmt.Errorf("the log has a commit that begins at %d, where one should begin at %d", c.First, frontier.Size()+1)
 	}
 	start := uint32(0)
 	for _, end := range c.Ends {
-		w.frontier.Add(w.kind.Leaf(c.Records[start:end]))
+		frontier.Add(w.kind.Leaf(c.Records[start:end]))
 		start = end
 	}
-	if root := w.frontier.Root(); root != merkle.Hash(c.Root) {
+	if root := frontier.Root(); root != merkle.Hash(c.Root) {
 		return fmt.Errorf("the root of the commit at %d is %x in the log, its records give %v: the log is damaged, and this is not archived", c.First, c.Root, root)
 	}
 	return nil

@@ -38,12 +38,23 @@ func (c *Committer) cutCheckpoint(p *pending) *checkpointJob {
 	}
 	l.kept = max(l.kept, c.retain.Load())
 	job := &checkpointJob{interval: l.interval, kept: l.kept, rows: rows}
-	l.frozen, l.current = l.current, newRecent(c.options.CheckpointEntries)
+	l.frozen, l.current = l.current, c.spareRecent()
 	l.rows = c.spareRows()
 	l.interval++
 	c.cutAt = l.seq
 	c.inCheckpoint = true
 	return job
+}
+
+// spareRecent returns an empty recent, with the maps of the last but one interval.
+func (c *Committer) spareRecent() recent {
+	r := c.spareMaps
+	c.spareMaps = recent{}
+	if r.identities == nil || len(r.identities) > 2*c.options.CheckpointEntries { // one long interval is no reason to keep so much
+		return newRecent(c.options.CheckpointEntries)
+	}
+	r.clear()
+	return r
 }
 
 // spareRows returns empty rows, with the buffers of the last but one interval.
@@ -116,7 +127,7 @@ func (c *Committer) startFilter() {
 // finishCheckpoint lets go of what the store knows now.
 func (c *Committer) finishCheckpoint(job *checkpointJob) {
 	c.inCheckpoint = false
-	c.ledger.frozen = recent{}
+	c.spareMaps, c.ledger.frozen = c.ledger.frozen, recent{}
 	c.ledger.settled = job.interval
 	c.ledger.highest = c.store.HighestNonce()
 	c.ledger.filter.interval()

@@ -109,7 +109,10 @@ type Committer struct {
 	record []byte        // buffer of find
 	retain atomic.Uint64 // bodies before it may be pruned
 	blocks []merkle.Hash // buffer of grow
-	spare  *store.Checkpoint
+
+	// Of an interval that the store knows, to be used again.
+	spare     *store.Checkpoint
+	spareMaps recent
 
 	recovered Recovered
 	epoch     Epoch

@@ -19,6 +19,7 @@ type hold struct {
 // which it is asked for. What is older lies in the store.
 type recent struct {
 	identities map[store.Identity]uint64 // sequence number of the entry
+	highest    wire.Nonce                // no nonce above it is among them
 	holds      map[store.Identity]hold   // zero remaining: nothing is left
 	reversed   map[uint64]uint64         // sequence numbers of original and reversal
 	requests   map[[16]byte]store.RequestRow
@@ -30,6 +31,32 @@ func newRecent(entries int) recent {
 		holds:      make(map[store.Identity]hold),
 		reversed:   make(map[uint64]uint64),
 		requests:   make(map[[16]byte]store.RequestRow),
+	}
+}
+
+// sequence returns the sequence number of an identity. Nonces that rise, as those of UUIDv7 do, are not looked for
+// among those that came before them.
+func (r *recent) sequence(id *store.Identity) (seq uint64, known bool) {
+	if bytes.Compare(id.Nonce[:], r.highest[:]) > 0 {
+		return 0, false
+	}
+	seq, known = r.identities[*id]
+	return seq, known
+}
+
+// clear forgets everything and keeps the room.
+func (r *recent) clear() {
+	clear(r.identities)
+	clear(r.holds)
+	clear(r.reversed)
+	clear(r.requests)
+	r.highest = wire.Nonce{}
+}
+
+func (r *recent) remember(id store.Identity, seq uint64) {
+	r.identities[id] = seq
+	if bytes.Compare(id.Nonce[:], r.highest[:]) > 0 {
+		r.highest = id.Nonce
 	}
 }
 
@@ -180,16 +207,15 @@ func (l *ledger) lookUp(a *account, nonce wire.Nonce) (wire.Entry, uint64, error
 
 // remember makes an accepted entry known.
 func (l *ledger) remember(id store.Identity, seq uint64) {
-	l.current.identities[id] = seq
+	l.current.remember(id, seq)
 	l.rows.Index = append(l.rows.Index, store.Indexed{Identity: id, Seq: seq})
 	l.note(undo{op: undoIdentity, identity: id})
 }
 
 // sequence returns the sequence number that the index has for an identity.
 func (l *ledger) sequence(id store.Identity) (seq uint64, known bool, err error) {
-	seq, known = l.current.identities[id]
-	if !known {
-		seq, known = l.frozen.identities[id]
+	if seq, known = l.current.sequence(&id); !known {
+		seq, known = l.frozen.sequence(&id)
 	}
 	if !known && bytes.Compare(id.Nonce[:], l.highest[:]) <= 0 && (l.filter == nil || l.filter.mayHave(&id)) {
 		if seq, known, err = l.store.LookupIdentity(id); err != nil {

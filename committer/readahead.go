@@ -80,11 +80,7 @@ func (r *readCommit) take(kind merkle.HashKind, commit *store.Commit) {
 	if r.loss = checkRecords(commit); r.loss != nil {
 		return
 	}
-	start := uint32(0)
-	for _, end := range ends {
-		r.leaves = append(r.leaves, kind.Leaf(records[start:end]))
-		start = end
-	}
+	r.leaves = kind.AppendLeaves(r.leaves, records, ends)
 }
 
 // wholeLog is an end of reading that is none.

@@ -182,12 +182,7 @@ func (r *request) fill(m *wire.AppendRequest, rights *capability.Rights) wire.Fa
 // hash computes the leaf of each record: here, where sessions run in parallel,
 // since a leaf depends on no order.
 func (r *request) hash() {
-	kind := r.session.sidecar.hash
-	start := uint32(0)
-	for _, end := range r.Ends {
-		r.Leaves = append(r.Leaves, kind.Leaf(r.Records[start:end]))
-		start = end
-	}
+	r.Leaves = r.session.sidecar.hash.AppendLeaves(r.Leaves, r.Records, r.Ends)
 }
 
 // allowed holds an entry of valid shape against the caveats of the token and the

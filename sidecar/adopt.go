@@ -234,7 +234,7 @@ func (a *adoption) build(ctx context.Context, dir string) error {
 		a.log.Info("taken over: nothing that was acknowledged is missing, and the log goes on",
 			zap.Uint64("size", a.from.signed.Size), zap.Stringer("root", a.from.signed.Root), zap.Uint64("term", term),
 			zap.Uint64("epoch", report.Epoch), zap.Duration("took", time.Since(began)))
-		return a.home.holdTerm(heldTerm{term: term, sync: true})
+		return a.home.holdTerm(heldTerm{term: term, sync: true, unused: true})
 	}
 	return a.beginEpoch(dir, successor, began)
 }

@@ -71,9 +71,11 @@ func newArchiver(s *Sidecar) (*archiver, error) {
 	a.hold = s.home.holdTerm
 	options := archive.WriterOptions{
 		Store: s.store, Objects: a.objects, Term: a.held.term, Sync: a.sync != nil, Signer: s.identity.signer, Verifier: verifier, FrontierAt: s.roots.prover.FrontierAt,
+		// In sync several uploads are under way, and the last run may not have seen their end.
+		Renew: a.held.sync && !a.held.unused, Claim: a.held.claim, Hold: a.renew,
 	}
 	if a.sync != nil {
-		options.Shipped, options.LazyHead = a.sync.uploaded, true
+		options.Uploads, options.Shipped, options.LazyHead = a.sync.uploads, a.uploaded, true
 	}
 	a.writer, err = archive.NewWriter(options)
 	a.caughtUp.Store(time.Now().UnixMilli())
@@ -98,7 +100,8 @@ func (a *archiver) start(starting context.Context) error {
 		if err := a.writer.Confirm(starting); err != nil {
 			return fmt.Errorf("leave archive.mode = sync: %w", err)
 		}
-		if err := a.hold(heldTerm{term: a.held.term}); err != nil {
+		a.held = heldTerm{term: a.held.term}
+		if err := a.hold(a.held); err != nil {
 			return err
 		}
 	}
@@ -109,7 +112,8 @@ func (a *archiver) start(starting context.Context) error {
 		})
 		return nil
 	}
-	if err := a.hold(heldTerm{term: a.held.term, sync: true}); err != nil {
+	a.held.sync, a.held.unused = true, false
+	if err := a.hold(a.held); err != nil {
 		return err
 	}
 	if err := a.catchUp(starting); err != nil {
@@ -120,24 +124,45 @@ func (a *archiver) start(starting context.Context) error {
 	return nil
 }
 
+// renew keeps a term that the writer has begun for itself, or is about to.
+func (a *archiver) renew(term uint64, claim [16]byte) error {
+	a.held.term, a.held.claim, a.held.unused = term, claim, false
+	return a.hold(a.held)
+}
+
 // ship tries once, and notes what came of it.
 func (a *archiver) ship(ctx context.Context) (done bool) {
-	began := time.Now().UnixMilli()
+	began := time.Now()
 	err := a.writer.Ship(ctx)
 	if err == nil {
-		if a.failing.Swap(nil) != nil {
-			a.log.Info("the archive is being written again", zap.Uint64("size", a.writer.Archived().Size))
-		}
-		a.caughtUp.Store(began)
-		if size := a.writer.Archived().Size; a.keep > 0 && size > a.keep {
-			a.retain(size - a.keep + 1) // what goes is archived, and older than what is kept
-		}
+		a.shipped(a.writer.Archived().Size, began)
 		return true
 	}
+	a.failedUnlessEnding(err)
+	return false
+}
+
+// failedUnlessEnding is failed where an end is not why.
+func (a *archiver) failedUnlessEnding(err error) {
 	if !errors.Is(err, context.Canceled) {
 		a.failed(err)
 	}
-	return false
+}
+
+// shipped notes that the archive holds so many entries, and all that was durable at a time.
+func (a *archiver) shipped(size uint64, all time.Time) {
+	a.written()
+	a.caughtUp.Store(max(a.caughtUp.Load(), all.UnixMilli()))
+	if a.keep > 0 && size > a.keep {
+		a.retain(size - a.keep + 1) // what goes is archived, and older than what is kept
+	}
+}
+
+// written notes that the archive was written.
+func (a *archiver) written() {
+	if a.failing.Load() != nil && a.failing.Swap(nil) != nil {
+		a.log.Info("the archive is being written again")
+	}
 }
 
 // failed notes why the archive was not written.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,13 +28,15 @@ const (
 	settleAfter = time.Second
 	// syncRetry is the pause before another attempt, drawn between half of it and all.
 	syncRetry = 500 * time.Millisecond
+	// shareMax bounds how long a segment waits for its share of the time of an upload: behind one that took long.
+	shareMax = 50 * time.Millisecond
 	// catchUpTimeout bounds how long a start waits for the archive.
 	catchUpTimeout = 30 * time.Second
 )
 
 // syncing is what archive.mode = sync adds to the archiver: a commit is told when its segment is in
-// the archive. A segment holds what became durable while the one before it was uploaded; there is one
-// upload at a time, so that segments keep their order.
+// the archive, and all before it. Several segments are on their way at once, and each holds what became durable since the one before it
+// was cut.
 type syncing struct {
 	durable atomic.Uint64 // size of the log
 	more    chan struct{} // it has grown
@@ -43,6 +46,18 @@ type syncing struct {
 	giveUp  func(wire.Reason)
 	refuse  func(wire.Reason) // appends, or again takes them: 0
 	stalled atomic.Bool
+	uploads int // segments on their way at once
+
+	mu   sync.Mutex
+	cuts []cut         // whose segments are on their way
+	took time.Duration // from the last cut whose segment is there until it was there
+}
+
+// cut is when a segment was cut.
+type cut struct {
+	size uint64 // of the log up to its end
+	all  bool   // that was all of the log then
+	at   time.Time
 }
 
 // newSyncing returns nil where commits do not wait for the archive.
@@ -51,7 +66,7 @@ func newSyncing(s *Sidecar) *syncing {
 		return nil
 	}
 	return &syncing{
-		more: make(chan struct{}, 1), release: func(size uint64) { s.committer.Release(size) },
+		more: make(chan struct{}, 1), uploads: s.config.Archive.Uploads, release: func(size uint64) { s.committer.Release(size) },
 		giveUp: func(reason wire.Reason) { s.committer.TurnDown(reason) },
 		refuse: func(reason wire.Reason) {
 			// What else refuses appends weighs more, and is not ours to lift.
@@ -72,9 +87,42 @@ func (y *syncing) grown(size uint64) {
 }
 
 // uploaded takes the size of the archive.
-func (y *syncing) uploaded(size uint64) {
+func (a *archiver) uploaded(size uint64) {
+	y := a.sync
 	y.shipped.Store(size)
 	y.release(size)
+	a.shipped(size, y.arrived(size))
+}
+
+// arrived takes the size of the archive, and returns when the log was no longer than that, as far as it knows.
+func (y *syncing) arrived(size uint64) (all time.Time) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	for len(y.cuts) > 0 && y.cuts[0].size <= size {
+		c := y.cuts[0]
+		if y.took = time.Since(c.at); c.all {
+			all = c.at
+		}
+		y.cuts = y.cuts[1:]
+	}
+	return all
+}
+
+// begun notes a cut whose upload has begun, unless it has ended already.
+func (y *syncing) begun(c cut) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if c.size > y.shipped.Load() {
+		y.cuts = append(y.cuts, c)
+	}
+}
+
+// share returns when the next segment may be cut, so that uploads are spread over the time that one takes: those whom one
+// has released send again together, and would otherwise be on many.
+func (y *syncing) share(last time.Time) time.Time {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	return last.Add(min(y.took/time.Duration(y.uploads), shareMax))
 }
 
 // catchUp ships what a start finds in the log and not in the archive: nothing is served before, since
@@ -107,60 +155,55 @@ func (a *archiver) catchUp(ctx context.Context) error {
 
 func jittered(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
-// gatherShare is the part of the last upload's time, one in so many, for which the next one may wait, and gatherMax the
-// longest time: uploads that are long because they are large gain nothing from it.
-const (
-	gatherShare = 4
-	gatherMax   = 5 * time.Millisecond
-)
-
-// gather waits until as much is durable as the last upload carried, for a part of the time that it took: those whom it
-// released send again at once, and would otherwise be split over two uploads, and wait for both.
-func (y *syncing) gather(ctx context.Context, carried uint64, until time.Time) {
-	timer := time.NewTimer(time.Until(until))
-	defer timer.Stop()
-	for y.durable.Load()-y.shipped.Load() < carried {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			return
-		case <-y.more:
-		}
-	}
-}
-
-// shipEach ships what becomes durable soon after the upload before it has ended.
+// shipEach ships what becomes durable, for as long as the sidecar runs.
 func (a *archiver) shipEach(ctx context.Context) {
+	y := a.sync
 	idle := time.NewTimer(settleAfter)
 	defer idle.Stop()
+	last := cut{size: y.shipped.Load()}
 	for {
-		began, before := time.Now(), a.sync.shipped.Load()
-		done := a.ship(ctx)
-		ended, carried := time.Now(), a.sync.shipped.Load()-before
-		if !done {
+		now, size := time.Now(), y.durable.Load()
+		upTo, err := a.writer.Cut(ctx)
+		if err != nil {
+			a.failedUnlessEnding(err)
 			if waitFor(ctx, jittered(syncRetry)) != nil || a.fenced.Load() {
 				return
 			}
 			continue
 		}
+		if upTo > last.size {
+			last = cut{size: upTo, all: upTo >= size, at: now}
+			y.begun(last)
+		}
+		if upTo < size {
+			continue
+		}
 		idle.Reset(settleAfter)
+		if !a.next(ctx, idle.C) {
+			return
+		}
+		_ = waitFor(ctx, time.Until(y.share(last.at)))
+	}
+}
+
+// next waits until there is something to ship, or an upload has failed; meanwhile, once nothing has come for
+// settleAfter, the head follows. It returns false when ctx ends.
+func (a *archiver) next(ctx context.Context, idle <-chan time.Time) bool {
+	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-a.sync.more:
-		case <-idle.C:
+			return true
+		case <-a.writer.Failures():
+			return true
+		case <-idle:
 			if err := a.writer.Settle(ctx); err != nil {
-				a.failed(err)
-				continue
+				a.failedUnlessEnding(err)
+				return true
 			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-a.sync.more:
-			}
+			a.written()
 		}
-		a.sync.gather(ctx, carried, ended.Add(min(ended.Sub(began)/gatherShare, gatherMax)))
 	}
 }
 

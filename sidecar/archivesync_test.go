@@ -1,48 +1,41 @@
 package sidecar
 
 import (
-	"context"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// TestGather: an upload waits for as much as the one before it carried, and for no longer than it is told.
-func TestGather(t *testing.T) {
-	type growth struct {
-		after time.Duration
-		size  uint64
-	}
-	for _, test := range []struct {
-		name    string
-		carried uint64
-		grows   []growth
-		within  time.Duration
-		cancel  time.Duration
-		want    time.Duration
-	}{
-		{"as much is there", 5, nil, 20 * time.Millisecond, time.Hour, 0},
-		{"it comes in two", 20, []growth{{2 * time.Millisecond, 16}, {4 * time.Millisecond, 30}}, 20 * time.Millisecond, time.Hour, 4 * time.Millisecond},
-		{"it does not come", 20, []growth{{2 * time.Millisecond, 16}}, 20 * time.Millisecond, time.Hour, 20 * time.Millisecond},
-		{"the last upload ended long ago", 20, nil, -time.Second, time.Hour, 0},
-		{"the sidecar stops", 20, nil, 20 * time.Millisecond, 3 * time.Millisecond, 3 * time.Millisecond},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				y := &syncing{more: make(chan struct{}, 1)}
-				y.durable.Store(15)
-				y.shipped.Store(10)
-				ctx, cancel := context.WithTimeout(t.Context(), test.cancel)
-				defer cancel()
-				began := time.Now()
-				for _, g := range test.grows {
-					time.AfterFunc(g.after, func() { y.grown(g.size) })
-				}
-				y.gather(ctx, test.carried, began.Add(test.within))
-				if took := time.Since(began); took != test.want {
-					t.Errorf("it waited for %v, want %v", took, test.want)
-				}
-			})
-		})
-	}
+// TestShare: uploads are spread over the time that the last one took, and one that took long holds nothing up.
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := &syncing{uploads: 4}
+		wait := func() time.Duration { return time.Until(y.share(time.Now())) }
+		if got := wait(); got != 0 {
+			t.Errorf("the first waits for %v", got)
+		}
+		for _, test := range []struct{ took, want time.Duration }{
+			{20 * time.Millisecond, 5 * time.Millisecond}, {time.Millisecond, time.Millisecond / 4}, {time.Minute, shareMax},
+		} {
+			began, size := time.Now(), y.shipped.Load()+5
+			y.begun(cut{size: size, all: true, at: began})
+			y.begun(cut{size: size + 1, at: began})
+			time.Sleep(test.took)
+			y.shipped.Store(size)
+			if all := y.arrived(size); !all.Equal(began) || len(y.cuts) != 1 {
+				t.Errorf("all until %v is archived, want %v; %d are on their way", all, began, len(y.cuts))
+			}
+			if got := wait(); got != test.want {
+				t.Errorf("behind an upload of %v the next one waits for %v, want %v", test.took, got, test.want)
+			}
+			y.shipped.Store(size + 1)
+			if all := y.arrived(size + 1); !all.IsZero() || len(y.cuts) != 0 {
+				t.Errorf("all until %v is archived; %d are on their way", all, len(y.cuts))
+			}
+			y.begun(cut{size: size + 1, at: began}) // it has ended before
+			if len(y.cuts) != 0 {
+				t.Error("what has ended is on its way")
+			}
+		}
+	})
 }

@@ -21,6 +21,8 @@ var (
 	archiveTerm      = describe("ledger_archive_term", "Term of the archive that is in force; 0: not known yet.")
 	archiveFenced    = describe("ledger_archive_fenced", "1 once another sidecar has taken the ledger over: this one books nothing any more.")
 	archiveStalled   = describe("ledger_archive_stalled", "1 while commits wait for the archive and appends are refused (archive.mode = sync).")
+	archiveUploads   = describe("ledger_archive_uploads", "Segments that are on their way to the archive.")
+	archiveUploadMax = describe("ledger_archive_uploads_max", "Segments that may be on their way to the archive at once.")
 	archiveFailing   = describe("ledger_archive_failing", "1 while the newest attempt to archive has failed.")
 )
 
@@ -49,6 +51,9 @@ func (b *backupFigures) Collect(out chan<- prometheus.Metric) {
 	gauge(archivedBytes, float64(a.Bytes))
 	gauge(archiveFailing, one(a.Error != ""))
 	gauge(archiveStalled, one(a.Stalled))
+	uploads, most := b.sidecar.archiver.writer.Uploads()
+	gauge(archiveUploads, float64(uploads))
+	gauge(archiveUploadMax, float64(most))
 	gauge(archiveTerm, float64(a.Term))
 	gauge(archiveFenced, one(a.Fenced))
 	out <- prometheus.MustNewConstMetric(archiveFailures, prometheus.CounterValue, float64(a.Failures))

@@ -169,6 +169,7 @@ type ArchiveConfig struct {
 	Credentials string   `toml:"credentials"`
 	Adopt       string   `toml:"adopt"`
 	Mode        string   `toml:"mode" allowed:"async|sync"`
+	Uploads     int      `toml:"uploads" allowed:"1..8"`
 	Interval    Duration `toml:"interval" allowed:"1s..1h"`
 	CacheBytes  Size     `toml:"cache_bytes" allowed:"1MiB..4GiB"`
 }
@@ -259,7 +260,7 @@ func Defaults(profile string) *Config {
 		Disk:        DiskConfig{ReserveBytes: 256 << 20},
 		Store:       StoreConfig{Compression: "s2", MemtableBytes: 16 << 20, CacheBytes: 24 << 20},
 		Window:      WindowConfig{Entries: 131_072},
-		Archive:     ArchiveConfig{Mode: archiveAsync, Interval: seconds(60), CacheBytes: 32 << 20},
+		Archive:     ArchiveConfig{Mode: archiveAsync, Uploads: 4, Interval: seconds(60), CacheBytes: 32 << 20},
 		Scrub:       ScrubConfig{Interval: seconds(24 * 60 * 60), BytesPerSecond: 4 << 20},
 		Stream:      StreamConfig{NATS: NATSConfig{Subject: "ledger.commit", Entries: streamEntriesNone}},
 		Governance:  GovernanceConfig{Reversals: reversalsDisabled},

@@ -149,15 +149,13 @@ func (from *copied) checkRoots(ctx context.Context, dir string, o *RestoreOption
 		return fmt.Errorf("compute the root at size %d: %w", tail.First-1, err)
 	}
 	kind := frontier.Kind()
+	var leaves []merkle.Hash
 	for c, err := range o.watched(ctx, s.Commits(max(tail.First, 1)), tail.Size) {
 		if err != nil {
 			return err
 		}
-		start := uint32(0)
-		for _, end := range c.Ends {
-			frontier.Add(kind.Leaf(c.Records[start:end]))
-			start = end
-		}
+		leaves = kind.AppendLeaves(leaves[:0], c.Records, c.Ends)
+		frontier.AddAll(leaves)
 		if root := frontier.Root(); root != merkle.Hash(c.Root) {
 			return fmt.Errorf("entries %d to %d: the root of their commit is %x, the records give %v", c.First, c.Last(), c.Root, root)
 		}

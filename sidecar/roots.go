@@ -231,15 +231,20 @@ func newProver(s *store.Store) *merkle.Prover {
 			if len(leaves) == width {
 				return leaves, nil
 			}
-			for record, err := range s.Records(first+uint64(len(leaves)), first+uint64(width)-1) {
+			var records []byte
+			ends := make([]uint32, 0, width)
+			from := first + uint64(len(leaves))
+			for record, err := range s.Records(from, first+uint64(width)-1) {
 				if err != nil {
 					return nil, err
 				}
-				if record.Seq != first+uint64(len(leaves)) {
+				if record.Seq != from+uint64(len(ends)) {
 					break
 				}
-				leaves = append(leaves, kind.Leaf(record.Bytes))
+				records = append(records, record.Bytes...)
+				ends = append(ends, uint32(len(records)))
 			}
+			leaves = kind.AppendLeaves(leaves, records, ends)
 			if len(leaves) < width { // pruned meanwhile
 				return prunedLeaves(s, block, width)
 			}

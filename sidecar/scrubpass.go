@@ -72,12 +72,7 @@ func (sc *scrubber) original(account []byte, nonce wire.Nonce) (seq uint64, reco
 
 // commit holds the root of the next commit against its records, and counts it for the state.
 func (p *scrubPass) commit(c *store.Commit) error {
-	p.leaves = p.leaves[:0]
-	start := uint32(0)
-	for _, end := range c.Ends {
-		p.leaves = append(p.leaves, p.kind.Leaf(c.Records[start:end]))
-		start = end
-	}
+	p.leaves = p.kind.AppendLeaves(p.leaves[:0], c.Records, c.Ends)
 	p.blocks = p.frontier.AppendBlocks(p.blocks[:0], p.leaves)
 	if root := p.frontier.Root(); root != merkle.Hash(c.Root) {
 		return &store.Damage{Seq: c.First, Err: fmt.Errorf(

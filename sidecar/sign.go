@@ -67,6 +67,11 @@ func (s *checkpointSigner) sign(known *committer.Head) (signedCheckpoint, error)
 type logAudit struct {
 	store    *store.Store
 	frontier merkle.Frontier
+
+	// Records that were read and are not in the frontier yet: they are hashed side by side.
+	records []byte
+	ends    []uint32
+	leaves  []merkle.Hash
 }
 
 func newLogAudit(s *store.Store) *logAudit {
@@ -89,18 +94,38 @@ func (a *logAudit) rootAt(size uint64) (merkle.Hash, error) {
 		a.frontier = frontier
 	}
 	if a.frontier.Size() < size {
-		for record, err := range a.store.Records(a.frontier.Size()+1, size) {
-			if err != nil {
-				return merkle.Hash{}, err
-			}
-			if record.Seq != a.frontier.Size()+1 {
-				return merkle.Hash{}, fmt.Errorf("record %d is not in the log", a.frontier.Size()+1)
-			}
-			a.frontier.Add(kind.Leaf(record.Bytes))
+		if err := a.read(size); err != nil {
+			return merkle.Hash{}, err
 		}
 	}
 	if a.frontier.Size() != size {
 		return merkle.Hash{}, fmt.Errorf("the log ends at %d", a.frontier.Size())
 	}
 	return a.frontier.Root(), nil
+}
+
+// read adds the records up to size to the frontier.
+func (a *logAudit) read(size uint64) error {
+	a.records, a.ends = a.records[:0], a.ends[:0]
+	for record, err := range a.store.Records(a.frontier.Size()+1, size) {
+		if err != nil {
+			return err
+		}
+		if next := a.frontier.Size() + uint64(len(a.ends)) + 1; record.Seq != next {
+			return fmt.Errorf("record %d is not in the log", next)
+		}
+		a.records = append(a.records, record.Bytes...)
+		if a.ends = append(a.ends, uint32(len(a.records))); len(a.ends) == merkle.BlockLeaves {
+			a.hash()
+		}
+	}
+	a.hash()
+	return nil
+}
+
+// hash adds what was read.
+func (a *logAudit) hash() {
+	a.leaves = a.frontier.Kind().AppendLeaves(a.leaves[:0], a.records, a.ends)
+	a.frontier.AddAll(a.leaves)
+	a.records, a.ends = a.records[:0], a.ends[:0]
 }

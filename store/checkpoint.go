@@ -2,7 +2,6 @@ package store
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -277,7 +276,7 @@ func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 			return fmt.Errorf("index of record %d lies beyond the mark", c.Index[i].Seq)
 		}
 	}
-	slices.SortFunc(c.Index, compareIndexed)
+	c.Index = st.order.sort(c.Index)
 	highest := s.HighestNonce()
 	rising, _ := slices.BinarySearchFunc(c.Index, highest, func(row Indexed, nonce [16]byte) int {
 		if bytes.Compare(row.Nonce[:], nonce[:]) > 0 {
@@ -300,13 +299,6 @@ func (st *state) ingestIndex(s *Store, c *Checkpoint) error {
 		return fmt.Errorf("ingest index tables: %w", err)
 	}
 	return nil
-}
-
-func compareIndexed(a, b Indexed) int {
-	if c := bytes.Compare(a.Nonce[:], b.Nonce[:]); c != 0 {
-		return c
-	}
-	return cmp.Compare(a.Account, b.Account)
 }
 
 func writeIndexTable(fsys vfs.FS, path string, index []Indexed, o sstable.WriterOptions) error {

@@ -22,6 +22,7 @@ type state struct {
 	readers readers
 	stalls  stalls
 	writeMu sync.Mutex // held by Checkpoint and Prune
+	order   indexOrder // under writeMu
 
 	mu      sync.RWMutex
 	current Mark

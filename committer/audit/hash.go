@@ -51,8 +51,8 @@ func (c *commit) hash(kind merkle.HashKind) {
 		if !fault.OK() && c.bad < 0 {
 			c.bad, c.fault = i, fault
 		}
-		c.leaves = append(c.leaves, kind.Leaf(b))
 	}
+	c.leaves = kind.AppendLeaves(c.leaves, c.Records, c.Ends)
 }
 
 // chunk is some commits on their way from the reader over a hasher to the books.

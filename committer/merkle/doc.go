@@ -16,6 +16,9 @@
 // A record is the entry followed by its stamp (capability id, 16 bytes; key id, 8 bytes), 104
 // to 2072 bytes. The root at size n depends on the first n records alone.
 //
+// Leaves of many records (AppendLeaves) and the nodes of a level are hashed eight at a time where the processor
+// has AVX2; the hashes are the same.
+//
 // # Blocks and tiles
 //
 // A block is 256 leaves. Leaf hashes are not stored: they are computed again from the records

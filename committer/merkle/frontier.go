@@ -89,8 +89,8 @@ func (f *Frontier) Add(leaf Hash) {
 
 // AddAll adds leaves in order. It does not allocate.
 func (f *Frontier) AddAll(leaves []Hash) {
-	for i := range leaves {
-		f.Add(leaves[i])
+	for len(leaves) > 0 {
+		leaves, _, _ = f.addInBlock(leaves)
 	}
 }
 
@@ -98,20 +98,49 @@ func (f *Frontier) AddAll(leaves []Hash) {
 // complete, and returns the extended slice: what Tiles takes. It does not allocate where
 // blocks has room for len(leaves)/BlockLeaves+1 more.
 func (f *Frontier) AppendBlocks(blocks, leaves []Hash) []Hash {
-	for i := range leaves {
-		if f.size%BlockLeaves != BlockLeaves-1 {
-			f.Add(leaves[i])
-			continue
+	for len(leaves) > 0 {
+		var root Hash
+		var complete bool
+		if leaves, root, complete = f.addInBlock(leaves); complete {
+			blocks = append(blocks, root)
 		}
-		root := leaves[i]
-		for level := range blockLevel {
-			root = f.kind.Node(&f.nodes[level], &root)
-		}
-		blocks = append(blocks, root)
-		f.carry(root, blockLevel)
-		f.size++
 	}
 	return blocks
+}
+
+// addInBlock adds the first of leaves, up to the end of the block, and returns the others. Where that
+// completes the block it says so and returns its root. It goes up level by level, so that the nodes of one
+// are made side by side.
+func (f *Frontier) addInBlock(leaves []Hash) (others []Hash, root Hash, complete bool) {
+	n := min(len(leaves), int(BlockLeaves-f.size%BlockLeaves))
+	if f.size > MaxSize-uint64(n) {
+		panic("merkle: add leaf: the tree is full")
+	}
+	var made [BlockLeaves / 2]Hash
+	row, others := leaves[:n], leaves[n:]
+	for level := 0; len(row) > 0; level++ {
+		if level == blockLevel {
+			f.size += uint64(n - 1)
+			f.carry(row[0], blockLevel)
+			f.size++
+			return others, row[0], true
+		}
+		above := made[:0]
+		if f.size>>level&1 == 1 { // a left sibling waits
+			above = append(above, f.kind.Node(&f.nodes[level], &row[0]))
+			row = row[1:]
+		}
+		if odd := len(row) % 2; odd == 1 {
+			f.nodes[level] = row[len(row)-1]
+			row = row[:len(row)-1]
+		}
+		first := len(above)
+		above = above[:first+len(row)/2]
+		f.kind.nodes(above[first:], row)
+		row = above
+	}
+	f.size += uint64(n)
+	return others, root, false
 }
 
 // carry sets h as the newest complete subtree of 1<<level leaves, joined with those of its own

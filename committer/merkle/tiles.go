@@ -169,16 +169,10 @@ func (k HashKind) fold(nodes []Hash) Hash {
 	if len(nodes) == 1 {
 		return nodes[0]
 	}
-	var level [TileWidth / 2]Hash
-	n := len(nodes) / 2
-	for i := range n {
-		level[i] = k.Node(&nodes[2*i], &nodes[2*i+1])
+	var row [TileWidth / 2]Hash
+	for n := len(nodes) / 2; n > 0; n /= 2 {
+		k.nodes(row[:n], nodes[:2*n])
+		nodes = row[:n]
 	}
-	for n > 1 {
-		n /= 2
-		for i := range n {
-			level[i] = k.Node(&level[2*i], &level[2*i+1])
-		}
-	}
-	return level[0]
+	return row[0]
 }

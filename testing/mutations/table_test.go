@@ -186,7 +186,7 @@ var mutations = []mutation{
 	_, err = f.objects.Put(ctx, f.key(name), b, version)
 `,
 		inArchive, "TestTakeOver$|TestSecondWriter", true},
-	{"the head replaces that of another", "archive/writer.go",
+	{"the head replaces that of another", "archive/settle.go",
 		`	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
 `, `	_, w.version, _ = w.folder.head(ctx)
 	version, err := w.folder.objects.Put(ctx, w.folder.key(headName), signed, w.version)
@@ -213,16 +213,35 @@ var mutations = []mutation{
 		`	for size > g.released && g.refusal == 0 {`, `	for false {`,
 		inCommitter, "TestHeldBack$", true},
 	{"a term that another has begun is taken for one's own", "archive/resume.go",
-		`	if s.Term > w.options.Term {
+		`	if s.Term > w.term {
 		return w.fenced(s.Term, head.Size)`, `	if false {
 		return w.fenced(s.Term, head.Size)`,
 		inArchive, "TestTakeOver$", false},
 	{"the term of the head is not looked at", "archive/resume.go",
-		`	if head.Term > w.options.Term {`, `	if false {`,
+		`	if head.Term > w.term {`, `	if false {`,
 		inArchive, "TestTakeOver$|TestFencedSays", false},
-	{"a place that a higher term has taken fences nobody", "archive/writer.go",
-		`errors.As(err, &taken) && taken.segment.Term > w.options.Term {`, `errors.As(err, &taken) && false {`,
+	{"a place that a higher term has taken fences nobody", "archive/uploads.go",
+		`errors.As(err, &taken) && taken.segment.Term > w.term {`, `errors.As(err, &taken) && false {`,
 		inArchive, "TestTakeOver$", false},
+	{"a segment counts before those in front of it", "archive/uploads.go",
+		`	for len(w.pending) > 0 && w.pending[0].stored {
+`, `	for len(w.pending) > 0 && u.stored {
+`,
+		inArchive, "TestGaps", true},
+	{"a run writes on in the term of the one before", "archive/renew.go",
+		`	if w.options.Renew && !w.inOwnTerm() {`, `	if false {`,
+		inArchive, "TestGaps", false},
+	{"several uploads begin where one of an earlier run may arrive", "archive/uploads.go",
+		`	if !w.own {
+		return 1`, `	if false {
+		return 1`,
+		inArchive, "TestOneAlone", false},
+	{"what lies behind a gap is taken for the chain", "archive/reader.go",
+		`	sure := max(len(listed)-len(later), len(listed)-tailMax, 0)`, `	sure := len(listed) + 0*tailMax*len(later)`,
+		inArchive, "TestGaps", false},
+	{"a claim is not kept before its fence is sent", "archive/renew.go",
+		`		if err := w.options.Hold(w.term, w.options.Claim); err != nil {`, `		if err := error(nil); err != nil {`,
+		inArchive, "TestRenewKilled", false},
 	{"two who take over make the same fence", "archive/takeover.go",
 		`		rand.Read(r.claim[:])`, `		r.claim[0] = 1
 		_ = rand.Reader`,
@@ -239,6 +258,6 @@ var mutations = []mutation{
 		`		if err := a.writer.Confirm(starting); err != nil {`, `		if err := error(nil); err != nil {`,
 		inTests, "TestLeavingSyncBesideATakeOver", false},
 	{"a home forgets the term that it holds", "sidecar/adopt.go",
-		`return a.home.holdTerm(heldTerm{term: term, sync: true})`, `return nil`,
+		`return a.home.holdTerm(heldTerm{term: term, sync: true, unused: true})`, `return nil`,
 		inTests, "TestAdopt$", false},
 }

@@ -76,7 +76,14 @@ func upload(dice *rand.Rand, median float64) float64 {
 // settleAfter is how long after the last segment the head follows, in seconds.
 const settleAfter = 1
 
-// syncRun is what archive.mode = sync does at a rate of commits: an upload takes what queued up during the last one.
+// syncHeadEvery is after how many segments the head follows in sync, beside the uploads.
+const syncHeadEvery = 48
+
+// shareMax bounds how long a segment waits for its share of the time of an upload, in seconds.
+const shareMax = 0.05
+
+// syncRun is what archive.mode = sync does at a rate of commits: so many uploads are under way at once, each behind the one before
+// it by an equal share of the time that one takes, and takes what has queued up.
 type syncRun struct {
 	segmentsASecond float64
 	headsASecond    float64
@@ -87,37 +94,34 @@ type syncRun struct {
 // writes counts the requests of a second: segments, and the heads behind them.
 func (r syncRun) writes() float64 { return r.segmentsASecond + r.headsASecond }
 
+// underWay is an upload that has begun.
+type underWay struct{ cut, told float64 } // told: when it and all before it are there
+
 // simulateSync simulates commits that come at random, for so many seconds.
-func simulateSync(dice *rand.Rand, commitsASecond, median, seconds float64) (r syncRun) {
-	var waits, queued []float64 // queued: when the commits came that wait for the next upload
-	segments, heads, lag, next := 0.0, 0.0, 0, 0.0
-	for now := 0.0; now < seconds; {
-		if len(queued) == 0 { // an idle archive waits for a commit
-			next += dice.ExpFloat64() / commitsASecond
-			if next > now+settleAfter && lag > 0 {
-				heads, lag = heads+1, 0
-			}
-			now = max(now, next)
-			queued = append(queued, next)
-		}
-		done := now + upload(dice, median)
-		segments++
-		if lag++; lag == headEvery {
+func simulateSync(dice *rand.Rand, commitsASecond, median float64, uploads int, seconds float64) (r syncRun) {
+	var waits []float64
+	var under []underWay
+	segments, heads, lag, took, last := 0.0, 0.0, 0, 0.0, underWay{}
+	for next := dice.ExpFloat64() / commitsASecond; next < seconds; {
+		if next > last.told+settleAfter && lag > 0 {
 			heads, lag = heads+1, 0
 		}
-		for _, came := range queued {
-			waits = append(waits, done-came)
+		now := max(next, last.cut+min(took/float64(uploads), shareMax))
+		if len(under) == uploads {
+			now = max(now, under[0].told)
 		}
-		queued = queued[:0]
-		for {
-			coming := next + dice.ExpFloat64()/commitsASecond
-			if coming > done {
-				break // it is drawn again, which an exponential distribution does not notice
-			}
-			next = coming
-			queued = append(queued, coming)
+		for len(under) > 0 && under[0].told <= now {
+			took, under = under[0].told-under[0].cut, under[1:]
 		}
-		next, now = max(next, done), done
+		last = underWay{now, max(last.told, now+upload(dice, median))}
+		under = append(under, last)
+		segments++
+		if lag++; lag == syncHeadEvery {
+			heads, lag = heads+1, 0
+		}
+		for ; next <= now; next += dice.ExpFloat64() / commitsASecond {
+			waits = append(waits, last.told-next)
+		}
 	}
 	slices.Sort(waits)
 	at := func(q float64) float64 { return waits[int(q*float64(len(waits)-1))] }
@@ -126,14 +130,16 @@ func simulateSync(dice *rand.Rand, commitsASecond, median, seconds float64) (r s
 
 // syncMode prints what a synchronous archive takes, for stores near and far.
 func syncMode(p prices, seed uint64) {
-	fmt.Println("| an upload takes, median | commits/s of one ledger, sync | segments/s | commits a segment | wait p50 / p95 / p99 ms | writes a day | money a day |\n|---|---|---|---|---|---|---|")
+	fmt.Println("| an upload takes, median | archive.uploads | commits/s of one ledger, sync | segments/s | commits a segment | wait p50 / p95 / p99 ms | writes a day | money a day |\n|---|---|---|---|---|---|---|---|")
 	dice := rand.New(rand.NewPCG(seed, 2))
 	for _, median := range []float64{0.005, 0.020, 0.100} {
-		for _, rate := range []float64{0.1, 1, 10, 100, 1000} {
-			r := simulateSync(dice, rate, median, max(600, 2000/rate))
-			puts := r.writes() * day
-			fmt.Printf("| %.0f ms | %.3g | %.3g | %.3g | %.0f / %.0f / %.0f | %s | %.2f |\n", median*1e3, rate, r.segmentsASecond, r.commitsASegment, r.p50*1e3, r.p95*1e3, r.p99*1e3,
-				word(math.Round(puts)), p.puts(puts))
+		for _, uploads := range []int{1, 4} {
+			for _, rate := range []float64{0.1, 1, 10, 100, 1000} {
+				r := simulateSync(dice, rate, median, uploads, max(600, 2000/rate))
+				puts := r.writes() * day
+				fmt.Printf("| %.0f ms | %d | %.3g | %.3g | %.3g | %.0f / %.0f / %.0f | %s | %.2f |\n", median*1e3, uploads, rate, r.segmentsASecond, r.commitsASegment,
+					r.p50*1e3, r.p95*1e3, r.p99*1e3, word(math.Round(puts)), p.puts(puts))
+			}
 		}
 	}
 	fmt.Println()

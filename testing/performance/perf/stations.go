@@ -21,7 +21,7 @@ var stations = []station{
 	{name: "read from the socket", function: regexp.MustCompile(`^net\.\(\*conn\)\.Read$`)},
 	{name: "write answers to the socket", function: regexp.MustCompile(`^net\.\(\*conn\)\.Write$`)},
 	{name: "garbage collector", function: regexp.MustCompile(`^runtime\.(gcBgMarkWorker|gcAssistAlloc|bgsweep|bgscavenge|gcStart|mallocgc)`)},
-	{name: "leaf hash", function: regexp.MustCompile(`merkle\.HashKind\.Leaf$`), whole: true},
+	{name: "leaf hash", function: regexp.MustCompile(`merkle\.HashKind\.(Leaf|AppendLeaves)$`), whole: true},
 	{name: "tree: nodes, root, tiles", function: regexp.MustCompile(`/committer/merkle\.`)},
 	{name: "compression of blocks", function: regexp.MustCompile(`klauspost/compress/s2\.`)},
 	{name: "checkpoint: rows, index tables", function: regexp.MustCompile(`/store\.\(\*(Store\)\.(Checkpoint|writeCheckpoint)|state\))|/committer\.\(\*Committer\)\.checkpoints`), whole: true},
