@@ -345,7 +345,7 @@ func TestBodiesTogether(t *testing.T) {
 			}
 		})
 	}
-	for deadline := time.Now().Add(10 * time.Second); refused.Load() < many-fetchesMax-waitersMax && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); refused.Load() < many-fetchesMax-waitersMax && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // the others hold a turn or wait for one
 	}
 	close(let)
