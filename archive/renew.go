@@ -50,10 +50,12 @@ func (w *Writer) fence(head Head, term uint64) *Segment {
 // run that finds it and has not kept the term yet.
 func (w *Writer) renew(ctx context.Context, size uint64) error {
 	if w.options.Claim == [16]byte{} {
-		rand.Read(w.options.Claim[:])
-		if err := w.options.Hold(w.term, w.options.Claim); err != nil {
+		var claim [16]byte
+		rand.Read(claim[:])
+		if err := w.options.Hold(w.term, claim); err != nil { // nothing was sent with it: the next attempt has another one
 			return err
 		}
+		w.options.Claim = claim
 	}
 	for !w.inOwnTerm() {
 		head := w.Archived()

@@ -79,6 +79,35 @@ func TestRenewKilled(t *testing.T) {
 	}
 }
 
+// TestNoFenceBeforeItsClaim: a claim that could not be kept is sent to nobody, though the same run tries again.
+func TestNoFenceBeforeItsClaim(t *testing.T) {
+	l := newSource(t)
+	l.append(2)
+	h, released := held{}, uint64(0)
+	c := &courier{Objects: store.NewObjects(store.Memory(), archiveDir), fate: func(string) fate { return arrives }}
+	if err := l.pipelined(c, &h, &released, 4, false).Ship(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	l.append(2)
+	w := l.pipelined(c, &h, &released, 4, true)
+	hold, calls := w.options.Hold, 0
+	w.options.Hold = func(term uint64, claim [16]byte) error {
+		if calls++; calls != 2 { // the claim, and then the term
+			return store.ErrInjected
+		}
+		return hold(term, claim)
+	}
+	for calls < 3 {
+		if err := w.Ship(t.Context()); !errors.Is(err, store.ErrInjected) {
+			t.Fatal(err)
+		}
+	}
+	if err := l.pipelined(c, &h, &released, 4, true).ship(t); err != nil || h != (held{term: 2}) {
+		t.Fatalf("the home holds %+v: %v", h, err)
+	}
+	l.whole(c, l.frontier.Size())
+}
+
 // TestEmptyArchiveIsRenewed: where nothing has arrived yet a run begins its own term as well, and a place that is empty is
 // begun behind the term that the home holds.
 func TestEmptyArchiveIsRenewed(t *testing.T) {

@@ -126,8 +126,12 @@ func (a *archiver) start(starting context.Context) error {
 
 // renew keeps a term that the writer has begun for itself, or is about to.
 func (a *archiver) renew(term uint64, claim [16]byte) error {
-	a.held.term, a.held.claim, a.held.unused = term, claim, false
-	return a.hold(a.held)
+	held := heldTerm{term: term, sync: a.held.sync, claim: claim}
+	if err := a.hold(held); err != nil {
+		return err
+	}
+	a.held = held
+	return nil
 }
 
 // ship tries once, and notes what came of it.

@@ -28,7 +28,7 @@ const (
 	settleAfter = time.Second
 	// syncRetry is the pause before another attempt, drawn between half of it and all.
 	syncRetry = 500 * time.Millisecond
-	// shareMax bounds how long a segment waits for its share of the time of an upload: behind one that took long.
+	// shareMax bounds what of the time of an upload the next one waits for: behind one that took long.
 	shareMax = 50 * time.Millisecond
 	// catchUpTimeout bounds how long a start waits for the archive.
 	catchUpTimeout = 30 * time.Second
@@ -56,8 +56,10 @@ type syncing struct {
 // cut is when a segment was cut.
 type cut struct {
 	size uint64 // of the log up to its end
-	all  bool   // that was all of the log then
-	at   time.Time
+	// carried is how many entries it has.
+	carried uint64
+	all     bool // that was all of the log then
+	at      time.Time
 }
 
 // newSyncing returns nil where commits do not wait for the archive.
@@ -117,12 +119,33 @@ func (y *syncing) begun(c cut) {
 	}
 }
 
-// share returns when the next segment may be cut, so that uploads are spread over the time that one takes: those whom one
-// has released send again together, and would otherwise be on many.
-func (y *syncing) share(last time.Time) time.Time {
+// share returns when the next segment may be cut, so that uploads are spread over the time that one takes, and when it is
+// at the latest.
+func (y *syncing) share(last time.Time) (from, until time.Time) {
 	y.mu.Lock()
 	defer y.mu.Unlock()
-	return last.Add(min(y.took/time.Duration(y.uploads), shareMax))
+	share := min(y.took/time.Duration(y.uploads), shareMax)
+	return last.Add(share), last.Add(share + share/2)
+}
+
+// gather waits for the share of the next segment, and then until half as much is durable as the last one carried: those whom one
+// upload has released send again together, and the first of them would leave the others to the share behind.
+func (y *syncing) gather(ctx context.Context, last cut) {
+	from, until := y.share(last.at)
+	if waitFor(ctx, time.Until(from)) != nil {
+		return
+	}
+	timer := time.NewTimer(time.Until(until))
+	defer timer.Stop()
+	for y.durable.Load()-last.size < last.carried/2 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-y.more:
+		}
+	}
 }
 
 // catchUp ships what a start finds in the log and not in the archive: nothing is served before, since
@@ -172,7 +195,7 @@ func (a *archiver) shipEach(ctx context.Context) {
 			continue
 		}
 		if upTo > last.size {
-			last = cut{size: upTo, all: upTo >= size, at: now}
+			last = cut{size: upTo, carried: upTo - last.size, all: upTo >= size, at: now}
 			y.begun(last)
 		}
 		if upTo < size {
@@ -182,7 +205,7 @@ func (a *archiver) shipEach(ctx context.Context) {
 		if !a.next(ctx, idle.C) {
 			return
 		}
-		_ = waitFor(ctx, time.Until(y.share(last.at)))
+		y.gather(ctx, last)
 	}
 }
 

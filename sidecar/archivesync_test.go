@@ -1,6 +1,7 @@
 package sidecar
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,7 +11,13 @@ import (
 func TestShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := &syncing{uploads: 4}
-		wait := func() time.Duration { return time.Until(y.share(time.Now())) }
+		wait := func() time.Duration {
+			from, until := y.share(time.Now())
+			if got, want := time.Until(until), time.Until(from)*3/2; got != want {
+				t.Errorf("it waits until %v, want %v", got, want)
+			}
+			return time.Until(from)
+		}
 		if got := wait(); got != 0 {
 			t.Errorf("the first waits for %v", got)
 		}
@@ -38,4 +45,46 @@ func TestShare(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestGather: a segment waits for its share, then for half as much as the one before it carried, and for no longer than it may.
+func TestGather(t *testing.T) {
+	type growth struct {
+		after time.Duration
+		size  uint64
+	}
+	const share = 8 * time.Millisecond
+	for _, test := range []struct {
+		name   string
+		grows  []growth
+		ago    time.Duration // the last cut
+		cancel time.Duration
+		want   time.Duration
+	}{
+		{"enough is there", []growth{{0, 120}}, 0, time.Hour, share},
+		{"enough is there, later than its share", []growth{{0, 120}}, 2 * share, time.Hour, 0},
+		{"it comes in two", []growth{{0, 101}, {10 * time.Millisecond, 110}}, 0, time.Hour, 10 * time.Millisecond},
+		{"it does not come", []growth{{0, 101}}, 0, time.Hour, share * 3 / 2},
+		{"the last cut was long ago", []growth{{0, 101}}, time.Second, time.Hour, 0},
+		{"the sidecar stops amid its share", nil, 0, 3 * time.Millisecond, 3 * time.Millisecond},
+		{"the sidecar stops", nil, 0, 10 * time.Millisecond, 10 * time.Millisecond},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				y := &syncing{more: make(chan struct{}, 1), uploads: 4, took: 4 * share}
+				y.durable.Store(100)
+				ctx, cancel := context.WithTimeout(t.Context(), test.cancel)
+				defer cancel()
+				began := time.Now()
+				for _, g := range test.grows {
+					time.AfterFunc(g.after, func() { y.grown(g.size) })
+				}
+				synctest.Wait()
+				y.gather(ctx, cut{size: 100, carried: 20, at: began.Add(-test.ago)})
+				if took := time.Since(began); took != test.want {
+					t.Errorf("it waited for %v, want %v", took, test.want)
+				}
+			})
+		})
+	}
 }

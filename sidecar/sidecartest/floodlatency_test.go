@@ -1,6 +1,7 @@
 package sidecartest
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -13,9 +14,12 @@ import (
 // floodRatio is what the 99th percentile of a quiet uid may grow by while others attack.
 const floodRatio = 3
 
+// floodTries is how many rounds a machine with other work gets for one that holds. Beside the tests of another package
+// three in ten do not.
+const floodTries = 10
+
 // floodRounds is FLOOD_ROUNDS, 0 where it is not set: then the test ends with the first
-// round that holds, and fails when none of five does. Other work on the machine makes
-// a round worse and none better.
+// round that holds, and fails when none of floodTries does.
 func floodRounds(t *testing.T) int {
 	text := os.Getenv("FLOOD_ROUNDS")
 	if text == "" {
@@ -64,7 +68,7 @@ func TestFloodLatency(t *testing.T) {
 	}
 	rounds := floodRounds(t)
 	var ratios []float64
-	for round := range max(rounds, 5) {
+	for round := range cmp.Or(rounds, floodTries) {
 		for _, attacker := range attackers {
 			attacker.pause()
 		}

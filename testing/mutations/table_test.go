@@ -240,7 +240,7 @@ var mutations = []mutation{
 		`	sure := max(len(listed)-len(later), len(listed)-tailMax, 0)`, `	sure := len(listed) + 0*tailMax*len(later)`,
 		inArchive, "TestGaps", false},
 	{"a claim is not kept before its fence is sent", "archive/renew.go",
-		`		if err := w.options.Hold(w.term, w.options.Claim); err != nil {`, `		if err := error(nil); err != nil {`,
+		`		if err := w.options.Hold(w.term, claim); err != nil {`, `		if err := error(nil); err != nil {`,
 		inArchive, "TestRenewKilled", false},
 	{"two who take over make the same fence", "archive/takeover.go",
 		`		rand.Read(r.claim[:])`, `		r.claim[0] = 1
