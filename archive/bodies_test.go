@@ -21,25 +21,39 @@ import (
 // stubborn is a place of objects that a test lets fail.
 type stubborn struct {
 	Objects
+	mu    sync.Mutex
 	read  func(ctx context.Context, name string, b []byte) ([]byte, error) // nil: as it is
 	list  func() error
 	reads atomic.Int64
 	lists atomic.Int64
 }
 
+// lets changes what becomes of reads and lists from now on. One that is under way goes on as it began.
+func (o *stubborn) lets(read func(ctx context.Context, name string, b []byte) ([]byte, error), list func() error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.read, o.list = read, list
+}
+
 func (o *stubborn) Read(ctx context.Context, name string, limit int64) ([]byte, string, error) {
 	o.reads.Add(1)
 	b, version, err := o.Objects.Read(ctx, name, limit)
-	if err == nil && o.read != nil {
-		b, err = o.read(ctx, name, slices.Clone(b))
+	o.mu.Lock()
+	read := o.read
+	o.mu.Unlock()
+	if err == nil && read != nil {
+		b, err = read(ctx, name, slices.Clone(b))
 	}
 	return b, version, err
 }
 
 func (o *stubborn) NamesAfter(ctx context.Context, folder, after string, limit int) ([]string, error) {
 	o.lists.Add(1)
-	if o.list != nil {
-		if err := o.list(); err != nil {
+	o.mu.Lock()
+	list := o.list
+	o.mu.Unlock()
+	if list != nil {
+		if err := list(); err != nil {
 			return nil, err
 		}
 	}
@@ -242,7 +256,7 @@ func TestBodiesDamage(t *testing.T) {
 				if missing := what == "missing"; f.Unavailable+f.Refused > 0 || missing && (f.Missing == 0 || f.Damaged > 0) {
 					t.Fatalf("%s: %v: %+v", name, err, f)
 				}
-				o.read = nil
+				o.lets(nil, nil)
 				if err := l.readBack(b, s.First, s.Last); err != nil { // repaired: nothing damaged was kept
 					t.Fatalf("%s, repaired: %v", name, err)
 				}
@@ -270,22 +284,25 @@ func TestBodiesAway(t *testing.T) {
 			t.Errorf("%s: it took %v", what, took)
 		}
 	}
-	o.list = func() error { return errors.New("no route to host") }
+	o.lets(nil, func() error { return errors.New("no route to host") })
 	away("lists fail")
-	o.list = nil
-	o.read = func(context.Context, string, []byte) ([]byte, error) { return nil, errors.New("no route to host") }
+	o.lets(func(context.Context, string, []byte) ([]byte, error) { return nil, errors.New("no route to host") }, nil)
 	away("reads fail")
-	o.read = func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
+	o.lets(func(ctx context.Context, _ string, _ []byte) ([]byte, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
-	}
+	}, nil)
 	away("reads hang")
-	hang, hung := make(chan struct{}), atomic.Bool{}
-	o.read = func(_ context.Context, _ string, b []byte) ([]byte, error) { // as a file system that hangs
-		hung.Store(true)
-		<-hang
-		return b, nil
+	hung := atomic.Bool{}
+	hangs := func(until chan struct{}) { // as a file system does
+		o.lets(func(_ context.Context, _ string, b []byte) ([]byte, error) {
+			hung.Store(true)
+			<-until
+			return b, nil
+		}, nil)
 	}
+	hang := make(chan struct{})
+	hangs(hang)
 	for !hung.Load() { // a read may share the fetch of the one before it
 		away("reads hang for ever")
 	}
@@ -303,6 +320,7 @@ func TestBodiesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	hang = make(chan struct{})
+	hangs(hang)
 	defer close(hang)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

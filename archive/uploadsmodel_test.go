@@ -151,7 +151,7 @@ func (w *world) goOn(h *home, ship func() error) {
 // Of every home all that was told to be archived is so for whoever reads, and the archive is a chain throughout.
 func TestUploadsModel(t *testing.T) {
 	gaps, terms := 0, uint64(0)
-	for range 5 {
+	for worlds := 0; worlds < 5 || worlds < 20 && (terms < 30 || gaps < 30); worlds++ {
 		l := newSource(t)
 		w := &world{t: t, below: store.NewObjects(store.Memory(), archiveDir), rng: l.rng, first: l, now: &home{log: l}}
 		w.c = &courier{Objects: w.below, fate: w.draw, hide: w.hidden}
