@@ -225,8 +225,9 @@ func TestOneAlone(t *testing.T) {
 		select {
 		case <-entered:
 			t.Errorf("behind %d segments on their way another one is sent", want)
-		case <-next:
+		case err := <-next:
 			t.Errorf("behind %d segments on their way there is room", want)
+			next <- err
 		case <-time.After(20 * time.Millisecond):
 		}
 		close(let)
