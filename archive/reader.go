@@ -247,6 +247,7 @@ func (r *Reader) Record(ctx context.Context, seq uint64, dst []byte) ([]byte, er
 // time to time.
 func (r *Reader) Verify(ctx context.Context, progress func(done, size uint64)) error {
 	frontier := merkle.NewFrontier(r.Hash())
+	var leaves []merkle.Hash
 	for c, err := range r.Commits(ctx, 1) {
 		if err == nil {
 			err = ctx.Err()
@@ -254,11 +255,8 @@ func (r *Reader) Verify(ctx context.Context, progress func(done, size uint64)) e
 		if err != nil {
 			return err
 		}
-		start := uint32(0)
-		for _, end := range c.Ends {
-			frontier.Add(r.Hash().Leaf(c.Records[start:end]))
-			start = end
-		}
+		leaves = r.Hash().AppendLeaves(leaves[:0], c.Records, c.Ends)
+		frontier.AddAll(leaves)
 		if root := frontier.Root(); root != merkle.Hash(c.Root) {
 			name := r.slots[max(r.segmentOf(c.First), 0)].name()
 			return fmt.Errorf("%s: entries %d to %d: the root of their commit is %x, the records give %v",
