@@ -57,11 +57,9 @@ type Writer struct {
 	version  string
 	sync     bool // as the stored head says
 	settling chan error
-	leaves   []merkle.Hash // room for some
-	blocks   []merkle.Hash
-	ends     []uint32
-	target   int // a segment ends behind the commit with which it has so many bytes
-	part     int // bytes of a part of a snapshot
+	leaves   []merkle.Hash // of the last commit
+	target   int           // a segment ends behind the commit with which it has so many bytes
+	part     int           // bytes of a part of a snapshot
 
 	changed  chan struct{} // an upload has ended
 	failures chan struct{} // and failed
@@ -98,9 +96,6 @@ func (e *AheadError) Error() string {
 	return fmt.Sprintf("the archive %s has root %v at size %d, the log has %v: this is another log", e.Path, e.Root, e.Archived, e.Here)
 }
 
-// leavesAtOnce is how many records are hashed at once: side by side, where the processor can.
-const leavesAtOnce = 1024
-
 // NewWriter returns a writer. It touches nothing before Ship.
 func NewWriter(o WriterOptions) (*Writer, error) {
 	_, id, kind, err := merkle.ParseOrigin(o.Signer.Name())
@@ -113,7 +108,7 @@ func NewWriter(o WriterOptions) (*Writer, error) {
 	}
 	return &Writer{
 		options: o, logID: id, kind: kind, folder: folderOf(o.Objects, id), term: max(o.Term, firstTerm), target: segmentRawTarget, part: snapshotPartBytes,
-		leaves: make([]merkle.Hash, 0, leavesAtOnce), changed: make(chan struct{}, 1), failures: make(chan struct{}, 1),
+		changed: make(chan struct{}, 1), failures: make(chan struct{}, 1),
 	}, nil
 }
 
@@ -279,16 +274,8 @@ func (w *Writer) grow(frontier *merkle.Frontier, c *store.Commit) error {
 	if c.First != frontier.Size()+1 {
 		return fmt.Errorf("the log has a commit that begins at %d, where one should begin at %d", c.First, frontier.Size()+1)
 	}
-	for ends, records, from := c.Ends, c.Records, uint32(0); len(ends) > 0; { // some at a time: a commit may be large
-		n := min(len(ends), cap(w.leaves))
-		w.ends = w.ends[:0]
-		for _, end := range ends[:n] {
-			w.ends = append(w.ends, end-from)
-		}
-		leaves := w.kind.AppendLeaves(w.leaves, records[from:ends[n-1]], w.ends)
-		w.blocks = frontier.AppendBlocks(w.blocks[:0], leaves)
-		from, ends = ends[n-1], ends[n:]
-	}
+	w.leaves = w.kind.AppendLeaves(w.leaves[:0], c.Records, c.Ends)
+	frontier.AddAll(w.leaves)
 	if root := frontier.Root(); root != merkle.Hash(c.Root) {
 		return fmt.Errorf("the root of the commit at %d is %x in the log, its records give %v: the log is damaged, and this is not archived", c.First, c.Root, root)
 	}
